@@ -1,0 +1,166 @@
+"""Every error a caller can act on, as one tree.
+
+    FeatureStoreError
+    ├── ProjectError                  the dbt project, its artifacts, profile or settings cannot be used
+    │   ├── ManifestError             target/manifest.json is missing, unreadable or another project's
+    │   ├── DeclarationError          what the models' meta declares is wrong; carries every problem found
+    │   ├── ProfileError              no usable target in profiles.yml
+    │   └── SettingsError             a setting has a value that it cannot have
+    ├── UnknownNameError              no feature view, feature or feature service of that name
+    ├── RequestError                  what was asked for cannot be answered as asked
+    │   ├── EntityDataframeError      the spine lacks a column or has one of the wrong type
+    │   └── EntityKeyError            an online key is incomplete or of the wrong type
+    ├── UnsupportedTypeError          a column's type has no place among the value types
+    ├── WarehouseError                the warehouse refused a query or cannot be reached
+    │   └── WarehouseLockedError      another process holds the DuckDB file
+    ├── OnlineStoreError              the online store refused or answered nonsense
+    │   ├── OnlineStoreUnavailableError   it cannot be reached
+    │   └── NotMaterializedError      it holds no snapshot of this project
+    ├── MaterializeError              at least one feature view could not be published
+    └── NotInstalledError             an optional package is needed
+
+A message says what is wrong, where, and what to do now. Bugs stay plain Python errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class FeatureStoreError(Exception):
+    """Base class of everything that this package raises on purpose."""
+
+    exit_code = 1
+    http_status = 500
+
+
+class ProjectError(FeatureStoreError):
+    """The dbt project, its artifacts, profile or settings cannot be used."""
+
+    exit_code = 3
+
+
+class ManifestError(ProjectError):
+    """`target/manifest.json` is missing, unreadable or belongs to another project."""
+
+
+class ProfileError(ProjectError):
+    """No usable target in `profiles.yml`."""
+
+
+class SettingsError(ProjectError):
+    """A setting has a value that it cannot have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a declaration: where it stands and how to mend it."""
+
+    file: str
+    """Path of the file that declares it, relative to the dbt project."""
+
+    resource: str
+    """The model, snapshot or exposure."""
+
+    key: str
+    """The path of the key inside that resource, such as `meta.feature_view.ttl`."""
+
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.resource}: {self.key}: {self.message}"
+
+
+class DeclarationError(ProjectError):
+    """The declared metadata is wrong. `problems` holds all that was found, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__("\n".join([f"{head} in the declared features:", *(f"  {problem}" for problem in self.problems)]))
+
+
+class UnknownNameError(FeatureStoreError):
+    """No feature view, feature or feature service of that name."""
+
+    exit_code = 2
+    http_status = 404
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(f"No {kind} named {name!r}.{did_you_mean(name, known)}")
+
+
+class RequestError(FeatureStoreError):
+    """What was asked for cannot be answered as asked."""
+
+    exit_code = 2
+    http_status = 422
+
+
+class EntityDataframeError(RequestError):
+    """The entity dataframe lacks a column or has one of the wrong type."""
+
+
+class EntityKeyError(RequestError):
+    """An online key is incomplete or of the wrong type."""
+
+
+class UnsupportedTypeError(FeatureStoreError):
+    """A column's type has no place among the value types."""
+
+    exit_code = 3
+
+
+class WarehouseError(FeatureStoreError):
+    """The warehouse refused a query or cannot be reached."""
+
+    exit_code = 4
+
+
+class WarehouseLockedError(WarehouseError):
+    """Another process holds the DuckDB file open for writing."""
+
+
+class OnlineStoreError(FeatureStoreError):
+    """The online store refused a command or answered something unexpected."""
+
+    exit_code = 5
+    http_status = 502
+
+
+class OnlineStoreUnavailableError(OnlineStoreError):
+    """The online store cannot be reached."""
+
+    http_status = 503
+
+
+class NotMaterializedError(OnlineStoreError):
+    """The online store holds no snapshot of this project: nothing was materialized into it yet."""
+
+    http_status = 503
+
+
+class MaterializeError(FeatureStoreError):
+    """At least one feature view could not be published; the others were."""
+
+
+class NotInstalledError(FeatureStoreError):
+    """An optional package is needed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}. Run: pip install 'featurestore[{extra}]'")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest valid word, or lists the few there are; empty when nothing helps."""
+    words = sorted(set(known))
+    near = difflib.get_close_matches(name, words, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    if 0 < len(words) <= 12:
+        return f" There is: {', '.join(words)}."
+    return ""

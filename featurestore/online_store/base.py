@@ -1,0 +1,110 @@
+"""What an online store is: keys, bytes and an event time. It knows no features.
+
+Every row carries, at fixed places in its bytes, the event time and the sequence number of the run that wrote it (see
+`featurestore.codec.layout`). Two rules decide what a write leaves, and both give the same end whatever the order of writers:
+
+- `NEWEST_WINS`: a row replaces another when its (event time, sequence) is at least as great. An older event time never replaces
+  a newer one; an equal one is overwritten by a later run.
+- `EXACT`: as above, and it also replaces whatever an earlier run wrote, so that a newest row whose time moved back is corrected.
+  What a later run wrote meanwhile and is newer still stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class WriteMode(Enum):
+    """Which rule decides between a row and the one that is there."""
+
+    NEWEST_WINS = "newest_wins"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpace:
+    """The keys of one feature view: `prefix + <entity key> + suffix`."""
+
+    prefix: bytes
+    suffix: bytes
+
+    def key(self, entity_key: bytes) -> bytes:
+        """The full key of one entity key's row."""
+        return self.prefix + entity_key + self.suffix
+
+
+class EncodedRows(Protocol):
+    """Rows ready to be written: what the codec makes of a batch."""
+
+    def __len__(self) -> int: ...
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        """Full key and row bytes of each row."""
+        ...
+
+    def bulk_keys(self, start: int, stop: int) -> memoryview:
+        """The full keys of those rows as consecutive bulk strings of the Redis protocol, ready to send."""
+        ...
+
+    def bulk_rows(self, start: int, stop: int) -> memoryview:
+        """The bytes of those rows as consecutive bulk strings of the Redis protocol, ready to send."""
+        ...
+
+
+class OnlineStore(Protocol):
+    """Reads and writes. Every method raises OnlineStoreUnavailableError where the store cannot be reached."""
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The row of each key, or None, in the order of `keys`, in one round trip."""
+        ...
+
+    def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+        """Write rows by the rule of `mode`; return how many were taken. Each row is old or new to a reader, never mixed.
+
+        Args:
+            expires_after: microseconds after its event time at which the store may drop a row to clean up. None: never.
+        """
+        ...
+
+    def remove_older(self, space: KeySpace, sequence: int) -> int:
+        """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
+        ...
+
+    def count(self, space: KeySpace) -> int:
+        """How many rows a key space holds."""
+        ...
+
+    def next_sequence(self, project: str) -> int:
+        """A number greater than any that this returned before for that project: it orders materialization runs."""
+        ...
+
+    def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
+        """Small named documents (registry snapshot, schemas, watermarks), in one round trip."""
+        ...
+
+    def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
+        """Write documents, all or none."""
+        ...
+
+    def close(self) -> None:
+        """Give up the connection or file."""
+        ...
+
+
+class AsyncOnlineStore(Protocol):
+    """The reading half, for asyncio."""
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The row of each key, or None, in the order of `keys`, in one round trip."""
+        ...
+
+    async def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
+        """Small named documents, in one round trip."""
+        ...
+
+    async def close(self) -> None:
+        """Give up the connection or file."""
+        ...

@@ -1,0 +1,158 @@
+"""What exists: entities, feature views, features and feature services, as small frozen records in the field's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+from .value_types import ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a model that the feature store reads, and the type it was declared or found with."""
+
+    name: str
+    value_type: ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """What features describe, and the columns that identify one of it."""
+
+    name: str
+    join_keys: tuple[Column, ...]
+    """In the order of their names, so that every view spells a key alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column of a feature view."""
+
+    name: str
+    value_type: ValueType
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Where the warehouse keeps a model's rows, as unquoted identifiers."""
+
+    identifier: str
+    schema: str | None = None
+    database: str | None = None
+
+    def __str__(self) -> str:
+        return ".".join(part for part in (self.database, self.schema, self.identifier) if part)
+
+
+class LateData(str, Enum):
+    """From when on a row counts."""
+
+    AS_EVENT = "as_event"
+    """From its event timestamp (plus `available_after`) on, whenever it was written."""
+
+    AS_KNOWN = "as_known"
+    """From its created timestamp on, if that is later: training sees what serving would have answered then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom to ask. Either part may be empty."""
+
+    name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureView:
+    """A dbt model, or snapshot, whose rows are feature values for one entity key at one event time."""
+
+    name: str
+    """The model's name; a versioned model's is `name.v2`."""
+
+    unique_id: str
+    """dbt's own id, such as `model.shop.customer_orders`."""
+
+    path: str
+    """The file that defines it, relative to its dbt project."""
+
+    relation: Relation
+    entities: tuple[Entity, ...]
+    """In the order of their names."""
+
+    event_timestamp: Column
+    features: tuple[Feature, ...]
+    created_timestamp: Column | None = None
+    """Breaks ties between rows of equal event time: the row created last wins."""
+
+    valid_to: Column | None = None
+    """Of a snapshot: a row stops counting at this instant. Null means it still counts."""
+
+    unique_rows: bool = False
+    """Whether the warehouse enforces (by a constraint) that no two rows share keys and event timestamp."""
+
+    disjoint_validity: bool = True
+    """Of a snapshot: whether its rows of one entity key never overlap, so that a newer row always ends the older one."""
+
+    ttl: timedelta | None = None
+    """Values older than this at lookup time read as null. None: they never expire."""
+
+    available_after: timedelta = timedelta(0)
+    """A row counts from its event timestamp plus this on."""
+
+    late_data: LateData = LateData.AS_EVENT
+    online: bool = True
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    access: str | None = None
+    owner: Owner = Owner()
+    version: str | None = None
+    is_latest_version: bool = True
+    deprecation_date: str | None = None
+    materialized: str = "table"
+    """How dbt builds it: `table`, `view`, `incremental`, `snapshot`, …"""
+
+    incremental_strategy: str | None = None
+    incremental_key: tuple[str, ...] = ()
+    """The `unique_key` by which dbt replaces rows of an incremental model or a snapshot."""
+
+    @property
+    def join_keys(self) -> tuple[Column, ...]:
+        """All columns that identify a row's entity key: the entities in the order of their names, each one's keys in that of theirs."""
+        return tuple(key for entity in self.entities for key in entity.join_keys)
+
+    def feature(self, name: str) -> Feature | None:
+        """The feature of that name, or None."""
+        return next((feature for feature in self.features if feature.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureReference:
+    """`customer_orders:orders_7d`, or `customer_orders:*` for all of a view."""
+
+    view: str
+    feature: str
+
+    def __str__(self) -> str:
+        return f"{self.view}:{self.feature}"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureService:
+    """The features that one ML model uses: a dbt exposure of type `ml`."""
+
+    name: str
+    unique_id: str
+    path: str
+    features: tuple[FeatureReference, ...]
+    """As declared; `view:*` is not expanded."""
+
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    owner: Owner = Owner()
+    maturity: str | None = None
+    url: str | None = None

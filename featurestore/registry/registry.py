@@ -1,0 +1,158 @@
+"""Look up what exists by name, and turn what a caller asked for into the views and features it means. Immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from featurestore.errors import RequestError, UnknownNameError
+
+from .definitions import Entity, Feature, FeatureReference, FeatureService, FeatureView
+from .references import parse_reference
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedView:
+    """The part of one feature view that a request names, and the column names its features come back under."""
+
+    view: FeatureView
+    features: tuple[Feature, ...]
+    output_names: tuple[str, ...]
+    """One for each feature, in the same order: `orders_7d`, or `customer_orders__orders_7d` with full names."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All the feature views and feature services of one dbt project.
+
+    Views and services are kept in the order of their names.
+    """
+
+    project: str
+    views: tuple[FeatureView, ...] = ()
+    services: tuple[FeatureService, ...] = ()
+    _views: Mapping[str, FeatureView] = field(init=False, repr=False, compare=False)
+    _services: Mapping[str, FeatureService] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        views = {view.name: view for view in self.views}
+        for view in self.views:
+            if view.version is not None and view.is_latest_version:
+                views.setdefault(view.name.removesuffix(f".v{view.version}"), view)
+        object.__setattr__(self, "_views", views)
+        object.__setattr__(self, "_services", {service.name: service for service in self.services})
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """Every entity that some view describes, in the order of their names."""
+        found = {entity.name: entity for view in self.views for entity in view.entities}
+        return tuple(found[name] for name in sorted(found))
+
+    def view(self, name: str) -> FeatureView:
+        """The view of that name; a versioned model's latest version also answers to its plain name. Raises UnknownNameError."""
+        try:
+            return self._views[name]
+        except KeyError:
+            raise UnknownNameError("feature view", name, self._views) from None
+
+    def service(self, name: str) -> FeatureService:
+        """The feature service of that name. Raises UnknownNameError."""
+        try:
+            return self._services[name]
+        except KeyError:
+            raise UnknownNameError("feature service", name, self._services) from None
+
+    def resolve(
+        self, features: str | FeatureService | Sequence[str | FeatureReference], *, full_feature_names: bool = False
+    ) -> tuple[RequestedView, ...]:
+        """Turn a service, its name, or a list of references into views with their features, in the order asked.
+
+        Args:
+            features: a feature service or its name, one reference, or a list of references (`view:feature` or `view:*`).
+            full_feature_names: name each output column `view__feature` rather than `feature`.
+
+        Raises UnknownNameError with the nearest valid name, and RequestError where two output columns would collide.
+        """
+        wanted: dict[str, dict[str, Feature]] = {}
+        for reference in self._references(features):
+            view = self.view(reference.view)
+            chosen = wanted.setdefault(view.name, {})
+            if reference.feature == "*":
+                chosen.update((feature.name, feature) for feature in view.features)
+                continue
+            feature = view.feature(reference.feature)
+            if feature is None:
+                known = (known_feature.name for known_feature in view.features)
+                raise UnknownNameError(f"feature of {view.name!r}", reference.feature, known)
+            chosen[feature.name] = feature
+        if not wanted:
+            raise RequestError("No features were asked for. Name a feature service, or features like 'customer_orders:orders_7d'.")
+        requested = tuple(
+            RequestedView(
+                view=self.view(name),
+                features=tuple(chosen.values()),
+                output_names=tuple(f"{name}__{feature}" if full_feature_names else feature for feature in chosen),
+            )
+            for name, chosen in wanted.items()
+        )
+        _refuse_colliding_names(requested)
+        return requested
+
+    def select(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> tuple[FeatureView, ...]:
+        """The views that any of `select` names (all of them when it is empty) and none of `exclude` does.
+
+        A selector is a view's name or a glob over names, `tag:nightly`, `entity:customer` or `service:churn_model`;
+        several in one string, split by spaces, are a union, and joined by commas an intersection, as dbt has them.
+        Raises UnknownNameError for a selector that names nothing.
+        """
+        chosen = self._selected(select) if select else {view.name for view in self.views}
+        dropped = self._selected(exclude)
+        return tuple(view for view in self.views if view.name in chosen - dropped)
+
+    def _references(self, features: str | FeatureService | Sequence[str | FeatureReference]) -> Iterable[FeatureReference]:
+        if isinstance(features, FeatureService):
+            return features.features
+        if isinstance(features, str):
+            return (parse_reference(features),) if ":" in features else self.service(features).features
+        return tuple(item if isinstance(item, FeatureReference) else parse_reference(item) for item in features)
+
+    def _selected(self, selectors: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for selector in (part for text in selectors for part in text.split()):
+            matches = [self._matching(method) for method in selector.split(",") if method]
+            found |= set.intersection(*matches) if matches else set()
+        return found
+
+    def _matching(self, selector: str) -> set[str]:
+        method, colon, value = selector.partition(":")
+        if not colon:
+            method, value = "name", selector
+        if method == "service":
+            return {self.view(reference.view).name for reference in self.service(value).features}
+        if method == "tag":
+            known = {tag for view in self.views for tag in view.tags}
+            found = {view.name for view in self.views if any(fnmatchcase(tag, value) for tag in view.tags)}
+        elif method == "entity":
+            known = {entity.name for entity in self.entities}
+            found = {view.name for view in self.views if any(fnmatchcase(entity.name, value) for entity in view.entities)}
+        elif method == "name":
+            known = set(self._views)
+            found = {view.name for name, view in self._views.items() if fnmatchcase(name, value)}
+        else:
+            raise UnknownNameError("selection method", method, ("tag", "entity", "service"))
+        if not found:
+            raise UnknownNameError("feature view" if method == "name" else method, value, known)
+        return found
+
+
+def _refuse_colliding_names(requested: tuple[RequestedView, ...]) -> None:
+    owners: dict[str, str] = {}
+    for part in requested:
+        for output_name in part.output_names:
+            if output_name in owners:
+                raise RequestError(
+                    f"Feature {output_name!r} is asked for from both {owners[output_name]!r} and {part.view.name!r}. "
+                    "Ask with full_feature_names=True to tell them apart."
+                )
+            owners[output_name] = part.view.name
