@@ -94,6 +94,12 @@ class FeatureView:
     unique_rows: bool = False
     """Whether the warehouse enforces (by a constraint) that no two rows share keys and event timestamp."""
 
+    is_deleted: Column | None = None
+    """Of a snapshot with `hard_deletes: new_record`: a text column that says 'True' in the row dbt adds when an entity key is deleted.
+
+    Such a row holds no values and is left out of the view's history: the row before it ends, by its `valid_to`, at that instant.
+    """
+
     disjoint_validity: bool = True
     """Of a snapshot: whether its rows of one entity key never overlap, so that a newer row always ends the older one."""
 
