@@ -1,0 +1,8 @@
+{#- What a clock in `zone` shows at a UTC instant. Both arguments are SQL expressions. -#}
+{% macro local_time(instant, zone) -%}
+  {{ return(adapter.dispatch('local_time', 'featurestore')(instant, zone)) }}
+{%- endmacro %}
+
+{% macro default__local_time(instant, zone) -%}
+  (({{ instant }}) at time zone 'UTC' at time zone {{ zone }})
+{%- endmacro %}

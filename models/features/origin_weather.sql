@@ -1,0 +1,22 @@
+select
+    origin,
+    observed_hour,
+    temperature,
+    dew_point,
+    humidity,
+    wind_direction,
+    wind_speed,
+    wind_gust,
+    precipitation,
+    pressure,
+    visibility,
+    temperature <= 32 as is_freezing,
+    cast(
+        case
+            when precipitation > 0 and temperature <= 32 then 'snow'
+            when precipitation > 0 then 'rain'
+            when visibility < 1 then 'fog'
+            else 'dry'
+        end as varchar
+    ) as conditions
+from {{ ref('stg_weather') }}
