@@ -1,0 +1,40 @@
+"""The feature store for teams that already run dbt.
+
+    from featurestore import FeatureStore              # a dbt project: training data, materialize, online values
+    from featurestore import OnlineFeatureStore        # a service: current values, from the online store alone
+    from featurestore import AsyncOnlineFeatureStore   # the same for asyncio
+    from featurestore import ref                       # a dbt model as the spine
+
+Names are resolved when they are first used: importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurestore.errors import FeatureStoreError
+    from featurestore.serving.reader import AsyncOnlineFeatureStore, OnlineFeatureStore
+    from featurestore.store import FeatureStore
+    from featurestore.training.spine import ref
+
+__all__ = ["AsyncOnlineFeatureStore", "FeatureStore", "FeatureStoreError", "OnlineFeatureStore", "ref"]
+
+_MODULES = {
+    "AsyncOnlineFeatureStore": "featurestore.serving.reader",
+    "FeatureStore": "featurestore.store",
+    "FeatureStoreError": "featurestore.errors",
+    "OnlineFeatureStore": "featurestore.serving.reader",
+    "ref": "featurestore.training.spine",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'featurestore' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -27,6 +27,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from featurestore.materialize.run import MaterializationReport
 
 
 class FeatureStoreError(Exception):
@@ -145,7 +149,11 @@ class NotMaterializedError(OnlineStoreError):
 
 
 class MaterializeError(FeatureStoreError):
-    """At least one feature view could not be published; the others were."""
+    """At least one feature view could not be published; the others were. `report` tells of each."""
+
+    def __init__(self, message: str, report: MaterializationReport) -> None:
+        self.report = report
+        super().__init__(message)
 
 
 class NotInstalledError(FeatureStoreError):

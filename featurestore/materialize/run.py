@@ -1,0 +1,227 @@
+"""Carry out a materialization plan, one feature view at a time.
+
+The order of writes is what keeps readers right, wherever a run stops: the schema before the rows that name it, the watermark after
+them, and rows that left the view are removed last. A view that fails leaves the others to be published.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featurestore.codec.encode import RowEncoder
+from featurestore.codec.keys import key_space
+from featurestore.codec.layout import RowSchema
+from featurestore.errors import FeatureStoreError, MaterializeError
+from featurestore.online_store.base import EncodedRows, KeySpace, OnlineStore, WriteMode
+from featurestore.registry.definitions import FeatureView
+from featurestore.registry.registry import Registry
+from featurestore.registry.snapshot import to_json
+from featurestore.sql.latest import latest_rows, view_bounds
+from featurestore.timestamps import as_utc, duration_micros
+from featurestore.warehouse.base import Warehouse, WarehouseSession
+
+from .plan import MaterializationPlan, Mode, Skip, Task
+from .watermarks import Watermark, fingerprint, write_watermark
+
+Progress = Callable[[str, int], None]
+"""Told a view's name and how many more of its rows are online."""
+
+CLEANED_UP_AFTER = timedelta(days=7)
+"""The store may drop a row this long after its TTL has passed (or twice the TTL, if that is longer): late or failed runs never
+empty it, since expiry itself is decided at read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was done for one feature view."""
+
+    view: str
+    mode: Mode
+    reason: str
+    rows: int
+    removed: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> int:
+        """Rows published per second, from the warehouse's first answer to the watermark."""
+        return round(self.rows / self.seconds) if self.seconds else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A feature view that could not be published. What was online of it still is."""
+
+    view: str
+    error: FeatureStoreError
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializationReport:
+    """What a run did."""
+
+    at: datetime
+    """The instant it materialized: online answers are training's answers for it."""
+
+    invocation_id: str | None
+    published: tuple[Published, ...]
+    skipped: tuple[Skip, ...]
+    failed: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What a view holds in the warehouse, as one run sees it."""
+
+    created_timestamp: datetime | None
+    older_rows: int | None
+    next_change: datetime | None
+    created_before_watermark: int | None
+
+
+def run_materialization(
+    plan: MaterializationPlan,
+    *,
+    registry: Registry,
+    project: str,
+    warehouse: Warehouse,
+    store: OnlineStore,
+    at: datetime,
+    progress: Progress | None = None,
+) -> MaterializationReport:
+    """Publish every task of the plan as of the instant `at`.
+
+    Raises MaterializeError, which carries the report, where some view could not be published; the others are.
+    """
+    if plan.tasks:
+        store.write_documents(project, {"registry": to_json(registry)})
+    published: list[Published] = []
+    failed: list[Failure] = []
+    for task in plan.tasks:
+        try:
+            published.append(_publish(task, plan.invocation_id, project, warehouse, store, at, progress))
+        except FeatureStoreError as error:
+            failed.append(Failure(task.view.name, error))
+    report = MaterializationReport(at, plan.invocation_id, tuple(published), plan.skipped, tuple(failed))
+    if failed:
+        lines = "\n".join(f"  {failure.view}: {failure.error}" for failure in failed)
+        raise MaterializeError(f"{len(failed)} of {len(plan.tasks)} feature views could not be published:\n{lines}", report)
+    return report
+
+
+def _publish(
+    task: Task,
+    invocation_id: str | None,
+    project: str,
+    warehouse: Warehouse,
+    store: OnlineStore,
+    at: datetime,
+    progress: Progress | None,
+) -> Published:
+    started = time.perf_counter()
+    view, space, schema = task.view, key_space(project, task.view), RowSchema.of(task.view)
+    store.write_documents(project, {schema.document_name: schema.to_document()})
+    sequence = store.next_sequence(project)
+    encoder = RowEncoder(project, view, sequence)
+    rows, newest = 0, None
+    with warehouse.session() as session:
+        bounds = _bounds(session, warehouse, task, at)
+        mode, reason = _checked(task, bounds)
+        since = task.online if mode is Mode.INCREMENTAL else None
+        statement = latest_rows(
+            view,
+            at,
+            warehouse.dialect,
+            changed_since=since.created_timestamp if since else None,
+            counted_at=since.at if since else None,
+        )
+        write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
+        for batch, encoded in _encoded_ahead(session.query(statement), encoder):
+            store.write(encoded, write_mode, expires_after=_expires_after(view))
+            rows += len(encoded)
+            newest = _newest(newest, batch, len(view.join_keys))
+            if progress is not None:
+                progress(view.name, len(encoded))
+    removed = _remove_gone(task, space, store, sequence) if mode is Mode.FULL else 0
+    if since is not None and since.event_timestamp is not None:
+        newest = max(filter(None, (newest, as_utc(since.event_timestamp))))
+    write_watermark(
+        store,
+        project,
+        Watermark(
+            view=view.name,
+            at=as_utc(at),
+            sequence=sequence,
+            definition=fingerprint(view),
+            rows=rows,
+            mode=mode.value,
+            key_prefix=space.prefix.decode(),
+            event_timestamp=newest,
+            created_timestamp=bounds.created_timestamp,
+            older_rows=bounds.older_rows,
+            next_change=bounds.next_change,
+            invocation_id=invocation_id,
+        ),
+    )
+    return Published(view.name, mode, reason, rows, removed, time.perf_counter() - started)
+
+
+def _bounds(session: WarehouseSession, warehouse: Warehouse, task: Task, at: datetime) -> _Bounds:
+    since = task.online.created_timestamp if task.mode is Mode.INCREMENTAL and task.online else None
+    answer = session.query(view_bounds(task.view, at, warehouse.dialect, created_before=since)).read_all().to_pylist()[0]
+    instants = {name: as_utc(answer[name]) if answer[name] is not None else None for name in ("created_timestamp", "next_change")}
+    return _Bounds(
+        created_timestamp=instants["created_timestamp"],
+        older_rows=answer["older_rows"],
+        next_change=instants["next_change"],
+        created_before_watermark=answer["created_before"],
+    )
+
+
+def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
+    """The task's mode, or a full read where rows were added among those that the watermark had passed."""
+    if task.mode is Mode.INCREMENTAL and task.online is not None and bounds.created_before_watermark != task.online.older_rows:
+        return Mode.FULL, "rows were added, or removed, behind the watermark"
+    return task.mode, task.reason
+
+
+def _encoded_ahead(batches: pa.RecordBatchReader, encoder: RowEncoder) -> Iterator[tuple[pa.RecordBatch, EncodedRows]]:
+    """Each batch with its encoded rows; the next one is fetched and encoded while the caller writes this one."""
+
+    def fetch() -> tuple[pa.RecordBatch, EncodedRows] | None:
+        for batch in batches:
+            if batch.num_rows:
+                return batch, encoder.encode(batch)
+        return None
+
+    with ThreadPoolExecutor(1, thread_name_prefix="encode") as ahead:
+        coming = ahead.submit(fetch)
+        while (ready := coming.result()) is not None:
+            coming = ahead.submit(fetch)
+            yield ready
+
+
+def _newest(newest: datetime | None, batch: pa.RecordBatch, event_timestamp: int) -> datetime | None:
+    latest = pc.max(batch.column(event_timestamp)).as_py()
+    instants = [instant for instant in (newest, latest and as_utc(latest)) if instant is not None]
+    return max(instants, default=None)
+
+
+def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int) -> int:
+    """Remove what this run did not write: entity keys that left the view, and keys spelled as an earlier definition had them."""
+    removed = store.remove_older(space, sequence)
+    if task.online is not None and task.online.key_prefix != space.prefix.decode():
+        removed += store.remove_older(KeySpace(task.online.key_prefix.encode(), space.suffix), sequence)
+    return removed
+
+
+def _expires_after(view: FeatureView) -> int | None:
+    """Microseconds after its event time at which the store may drop a row of the view."""
+    return None if view.ttl is None else duration_micros(view.ttl + max(view.ttl, CLEANED_UP_AFTER))

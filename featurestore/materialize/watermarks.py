@@ -1,0 +1,90 @@
+"""What is known of a feature view's last publication. It lives in the online store, so that every machine sees the same state.
+
+A watermark is written after the rows it speaks of, so it never runs ahead of the data: a run that is killed leaves the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from featurestore.online_store.base import OnlineStore
+from featurestore.registry.definitions import FeatureView
+from featurestore.timestamps import duration_micros
+
+
+class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Up to where one feature view is online."""
+
+    view: str
+    at: datetime
+    """The instant it was materialized at: what is online is what training answers for it."""
+
+    sequence: int
+    """The number of the run that wrote it."""
+
+    definition: str
+    """Fingerprint of everything in the declaration that decides which rows and bytes are online."""
+
+    rows: int
+    """How many rows that run wrote."""
+
+    mode: str
+    key_prefix: str
+    """How the keys of its rows begin. A changed entity changes it."""
+
+    event_timestamp: datetime | None = None
+    """The newest event time that is online; None when the view is empty."""
+
+    created_timestamp: datetime | None = None
+    """The newest created timestamp that the run could see. An incremental run reads on from here."""
+
+    older_rows: int | None = None
+    """How many rows of the view, in the warehouse, were created before `created_timestamp` or at no known time."""
+
+    next_change: datetime | None = None
+    """When the first row that is in the warehouse already, but does not count yet, starts to count."""
+
+    invocation_id: str | None = None
+    """The dbt invocation whose result was published."""
+
+
+def document_name(view: str) -> str:
+    """The name under which the online store keeps a view's watermark."""
+    return f"watermark/{view}"
+
+
+def read_watermarks(store: OnlineStore, project: str, views: Iterable[FeatureView]) -> Mapping[str, Watermark]:
+    """The watermarks of those views that have one, by view name."""
+    names = [view.name for view in views]
+    documents = store.read_documents(project, [document_name(name) for name in names])
+    return {
+        name: msgspec.json.decode(document, type=Watermark) for name, document in zip(names, documents, strict=True) if document is not None
+    }
+
+
+def write_watermark(store: OnlineStore, project: str, watermark: Watermark) -> None:
+    """Record that a view is online."""
+    store.write_documents(project, {document_name(watermark.view): msgspec.json.encode(watermark)})
+
+
+def fingerprint(view: FeatureView) -> str:
+    """A digest that changes whenever the rows or the bytes that a full materialization writes could change.
+
+    Descriptions, owners and the like are left out: editing them republishes nothing.
+    """
+    parts = (
+        str(view.relation),
+        *(f"{entity.name}({','.join(f'{key.name} {key.value_type}' for key in entity.join_keys)})" for entity in view.entities),
+        f"{view.event_timestamp.name} {view.event_timestamp.value_type}",
+        view.created_timestamp.name if view.created_timestamp else "",
+        view.valid_to.name if view.valid_to else "",
+        str(duration_micros(view.available_after)),
+        str(duration_micros(view.ttl)) if view.ttl is not None else "",
+        view.late_data.value,
+        *(f"{feature.name} {feature.value_type}" for feature in view.features),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,236 @@
+"""The feature store of one dbt project: training data from its warehouse, current values from its online store.
+
+It reads what dbt left in the target folder and never runs dbt by itself. Every part is opened when it is first needed, so that a
+listing touches no warehouse and an online read needs no manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from featurestore.config import Settings, load_settings
+from featurestore.dbt.artifacts import Manifest, read_manifest
+from featurestore.dbt.load import load_registry
+from featurestore.dbt.profiles import Target, load_target
+from featurestore.dbt.project import DbtProject, load_project
+from featurestore.dbt.run_results import RunResults, read_run_results
+from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
+from featurestore.registry.registry import Registry
+from featurestore.timestamps import Clock, utc_now
+
+if TYPE_CHECKING:
+    from featurestore.materialize.plan import MaterializationPlan
+    from featurestore.materialize.run import MaterializationReport
+    from featurestore.online_store.base import OnlineStore
+    from featurestore.serving.online_features import OnlineFeatures
+    from featurestore.serving.reader import OnlineFeatureStore
+    from featurestore.training.retrieval import RetrievalJob
+    from featurestore.warehouse.base import Warehouse
+
+WantedFeatures = str | FeatureService | Sequence[str | FeatureReference]
+"""A feature service or its name, one reference, or a list of references."""
+
+
+class FeatureStore:
+    """The feature store of one dbt project.
+
+    Args:
+        project_dir: the folder of dbt_project.yml.
+        target: the target of the dbt profile; dbt's own default where it is not given.
+        profile: the dbt profile, instead of the one that the project names.
+        profiles_dir: the folder of profiles.yml, where it is not one that dbt would look into.
+        online_store: URL of the online store, instead of the project's setting.
+        clock: says what time it is; for tests.
+
+    Raises ProjectError and its kinds when the project, its profile or its declarations cannot be used.
+    """
+
+    def __init__(
+        self,
+        project_dir: str | Path = ".",
+        *,
+        target: str | None = None,
+        profile: str | None = None,
+        profiles_dir: str | Path | None = None,
+        online_store: str | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.project: DbtProject = load_project(Path(project_dir))
+        self._target_name, self._profile_name = target, profile
+        self._profiles_dir = Path(profiles_dir) if profiles_dir is not None else None
+        self._flags = {"online_store": online_store} if online_store is not None else {}
+        self._clock = clock
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up the connections to the online store. The warehouse is opened for each job and closed after it."""
+        for opened in ("_store", "_reader"):
+            if opened in self.__dict__:
+                self.__dict__.pop(opened).close()
+
+    @cached_property
+    def target(self) -> Target:
+        """The chosen target of the dbt profile."""
+        return load_target(self.project, profiles_dir=self._profiles_dir, profile=self._profile_name, target=self._target_name)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in force, each with where it came from."""
+        return load_settings(self.project, self.target.name, self._flags)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All feature views and feature services that the project declares."""
+        return load_registry(self._manifest, defaults=self.settings.defaults, describe=self._describe)
+
+    def get_historical_features(
+        self,
+        entity_df: Any,
+        features: WantedFeatures,
+        *,
+        event_timestamp: str = "event_timestamp",
+        full_feature_names: bool = False,
+    ) -> RetrievalJob:
+        """Join features to a spine: every row sees only what was known at its own time.
+
+        Args:
+            entity_df: join keys and instants. Anything that speaks Arrow (pandas, polars, pyarrow, duckdb), SQL text, or
+                `ref("a_model")`. Its other columns pass through.
+            features: a feature service or its name, or references like `customer_orders:orders_7d` and `customer_orders:*`.
+            event_timestamp: the spine's timestamp column. Naive values are read as UTC.
+            full_feature_names: name feature columns `view__feature`.
+
+        Nothing runs until the answer is asked for, by `to_arrow()`, `to_pandas()`, `to_parquet(path)` and so on.
+        Raises UnknownNameError, EntityDataframeError, RequestError.
+        """
+        from featurestore.training.retrieval import historical_features
+
+        return historical_features(
+            self._warehouse,
+            self.registry.resolve(features, full_feature_names=full_feature_names),
+            entity_df,
+            event_timestamp=event_timestamp,
+            relation_of=self._manifest.relation,
+        )
+
+    def get_online_features(
+        self,
+        entity_rows: Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]],
+        features: WantedFeatures,
+        *,
+        full_feature_names: bool = False,
+    ) -> OnlineFeatures:
+        """The current values, from the online store.
+
+        Args:
+            entity_rows: join keys, as a list of rows or as columns.
+            features: as for `get_historical_features`.
+            full_feature_names: name features `view__feature`.
+
+        Raises NotMaterializedError, EntityKeyError, UnknownNameError, OnlineStoreUnavailableError.
+        """
+        return self.online().get_online_features(entity_rows, features, full_feature_names=full_feature_names)
+
+    def online(self) -> OnlineFeatureStore:
+        """The reader of this project's online store, as a service without dbt would open it."""
+        return self._reader
+
+    def plan(
+        self, select: Sequence[str] = (), exclude: Sequence[str] = (), *, everything: bool = False, full_refresh: bool = False
+    ) -> MaterializationPlan:
+        """What `materialize` with the same arguments would do now."""
+        from featurestore.materialize.plan import plan_materialization
+        from featurestore.materialize.watermarks import read_watermarks
+
+        run = self._last_run(everything)
+        views = self.registry.select(select, exclude)
+        return plan_materialization(
+            views,
+            run,
+            read_watermarks(self._store, self.settings.project, views),
+            self._clock(),
+            everything=everything,
+            full_refresh=full_refresh,
+            failed_tests=self._manifest.failed_tests(run) if run else {},
+        )
+
+    def materialize(
+        self,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        everything: bool = False,
+        full_refresh: bool = False,
+        progress: Callable[[str, int], None] | None = None,
+    ) -> MaterializationReport:
+        """Publish the newest values to the online store: of the views that the last dbt run built, once.
+
+        Args:
+            select: only views that one of these selectors names: names, globs, `tag:`, `entity:`, `service:`.
+            exclude: no views that one of these names.
+            everything: all of them, whatever the last dbt run built and whether it was published before.
+            full_refresh: read every view to be published in full, and publish again what was published before.
+            progress: called with a view's name and how many more of its rows are online.
+
+        Raises MaterializeError, which carries the report, where some view could not be published; the others are.
+        """
+        from featurestore.materialize.run import run_materialization
+
+        plan = self.plan(select, exclude, everything=everything, full_refresh=full_refresh)
+        return run_materialization(
+            plan,
+            registry=self.registry,
+            project=self.settings.project,
+            warehouse=self._warehouse,
+            store=self._store,
+            at=self._clock(),
+            progress=progress,
+        )
+
+    def latest_sql(self, features: WantedFeatures) -> dict[str, str]:
+        """For each view that `features` names, the query that a full materialization would run now."""
+        from featurestore.sql.latest import latest_rows
+
+        return {
+            part.view.name: latest_rows(part.view, self._clock(), self._warehouse.dialect).sql(self._warehouse.dialect, pretty=True)
+            for part in self.registry.resolve(features, full_feature_names=True)
+        }
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return read_manifest(self.project.target_path / "manifest.json", project_name=self.project.name)
+
+    @cached_property
+    def _warehouse(self) -> Warehouse:
+        from featurestore.warehouse.open import open_warehouse
+
+        return open_warehouse(self.target)
+
+    @cached_property
+    def _store(self) -> OnlineStore:
+        from featurestore.online_store.connect import open_store
+
+        return open_store(self.settings.online_store, self.project.directory)
+
+    @cached_property
+    def _reader(self) -> OnlineFeatureStore:
+        from featurestore.serving.reader import OnlineFeatureStore
+
+        return OnlineFeatureStore(self.settings.online_store, self.settings.project, base_dir=self.project.directory, clock=self._clock)
+
+    def _describe(self, relations: Sequence[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
+        return self._warehouse.describe(relations)
+
+    def _last_run(self, everything: bool) -> RunResults | None:
+        """The last dbt run. Raises ManifestError where another command has overwritten what it left, unless `everything`."""
+        run = read_run_results(self.project.target_path / "run_results.json")
+        return run if run is not None and (run.publishable or not everything) else None
