@@ -1,0 +1,268 @@
+"""Reads what dbt leaves in its target folder as plain JSON, whichever dbt wrote it: 1.8 to 1.12 or v2. dbt itself is never imported.
+
+`run_results.json` is overwritten by every dbt command, so it counts only when one that builds wrote it: `run`, `build`, `snapshot`
+or `retry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from featurestore.errors import ManifestError, UnknownNameError
+from featurestore.registry.definitions import Owner, Relation
+
+from .nodes import ExposureNode, GroupNode, Node, SemanticModel, TestNode, owner_of
+
+BUILDING_COMMANDS = frozenset({"run", "build", "snapshot", "retry"})
+
+_REFERABLE = frozenset({"model", "snapshot", "seed"})
+_KINDS = _REFERABLE | {"source"}
+_BUILT = frozenset({"success", "partial success"})
+_FAILED_TEST = frozenset({"fail", "error"})
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What dbt knows about a project: the part that the feature store reads."""
+
+    path: Path
+    project_name: str
+    adapter_type: str
+    dbt_version: str
+    nodes: Mapping[str, Node]
+    """Models, snapshots, seeds and sources by unique id."""
+
+    exposures: Mapping[str, ExposureNode] = field(default_factory=dict)
+    groups: Mapping[str, Owner] = field(default_factory=dict)
+    """The owner of each group, by the group's name."""
+
+    semantic_models: Mapping[str, SemanticModel] = field(default_factory=dict)
+    """By the unique id of the model that each stands on."""
+
+    disabled: tuple[Node, ...] = ()
+    raw_tests: Mapping[str, msgspec.Raw] = field(default_factory=dict, repr=False)
+
+    def relation(self, model: str) -> Relation:
+        """Where the model, snapshot or seed of that name has its rows. Raises UnknownNameError.
+
+        A versioned model answers to `name.v2`, and its latest version to its plain name.
+        """
+        known: dict[str, Relation] = {}
+        for node in self.nodes.values():
+            if node.resource_type in _REFERABLE and node.config.materialized != "ephemeral":
+                known[node.view_name] = node.relation
+                if node.version is not None and node.is_latest_version:
+                    known.setdefault(node.name, node.relation)
+        if model not in known:
+            raise UnknownNameError("model", model, known)
+        return known[model]
+
+    def tested_models(self, test: str) -> tuple[str, ...]:
+        """The unique ids of what a data test is about."""
+        if test not in self.raw_tests:
+            return ()
+        node = msgspec.json.decode(self.raw_tests[test], type=TestNode)
+        return (node.attached_node,) if node.attached_node else tuple((node.depends_on.nodes if node.depends_on else None) or ())
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """How dbt fared with one node."""
+
+    unique_id: str
+    status: str
+    """dbt's word: `success`, `error`, `skipped`, `partial success` (some batches of a microbatch model), `pass`, `fail`, …"""
+
+    message: str = ""
+
+    @property
+    def built(self) -> bool:
+        """Whether the node's table now holds what this run built."""
+        return self.status in _BUILT
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """One dbt invocation."""
+
+    invocation_id: str
+    generated_at: str
+    which: str
+    """The dbt command, such as `build`."""
+
+    full_refresh: bool
+    results: tuple[NodeResult, ...]
+    _by_id: Mapping[str, NodeResult] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {result.unique_id: result for result in self.results})
+
+    @property
+    def publishable(self) -> bool:
+        """Whether the command built what it reports."""
+        return self.which in BUILDING_COMMANDS
+
+    def status(self, unique_id: str) -> NodeResult | None:
+        """How that node fared, or None where the run had nothing to do with it."""
+        return self._by_id.get(unique_id)
+
+    def failed_tests(self, manifest: Manifest) -> dict[str, str]:
+        """The name of a data test that failed, by the unique id of each model it is about. A warning is no failure."""
+        failed = [result.unique_id for result in self.results if result.status in _FAILED_TEST]
+        return {model: _test_name(test) for test in failed for model in manifest.tested_models(test)}
+
+
+def read_manifest(path: Path | str, *, project_name: str | None = None) -> Manifest:
+    """Read `manifest.json`.
+
+    Args:
+        project_name: the dbt project it must belong to. None: any.
+
+    Raises ManifestError naming the file and the dbt command that writes it anew.
+    """
+    path = Path(path)
+    data = _read(path)
+    if data is None:
+        raise ManifestError(f"There is no {path}. Run `dbt parse` or `dbt build` in the project to write it.")
+    file = _decode(path, data, _ManifestFile)
+    metadata = file.metadata
+    if metadata is None or file.nodes is None or "/manifest/" not in (metadata.dbt_schema_version or "/manifest/"):
+        raise ManifestError(f"{path} is no dbt manifest. Run `dbt parse` in the project to write one.")
+    if project_name is not None and metadata.project_name not in (None, project_name):
+        raise ManifestError(
+            f"{path} belongs to the dbt project {metadata.project_name!r}, not to {project_name!r}. "
+            "Run `dbt parse` in the project, or name the right folder with --project-dir."
+        )
+    try:
+        return _manifest(path, file, metadata, project_name or "")
+    except msgspec.MsgspecError as error:
+        raise _unreadable(path, error) from None
+
+
+def read_run_results(path: Path | str) -> RunResults | None:
+    """Read `run_results.json`; None where dbt has not run yet. Raises ManifestError where it cannot be understood."""
+    path = Path(path)
+    data = _read(path)
+    if data is None:
+        return None
+    file = _decode(path, data, _RunResultsFile)
+    arguments = file.args or _Arguments()
+    return RunResults(
+        invocation_id=file.metadata.invocation_id or "",
+        generated_at=file.metadata.generated_at or "",
+        which=arguments.which or _command(arguments.invocation_command),
+        full_refresh=bool(arguments.full_refresh),
+        results=tuple(NodeResult(each.unique_id, each.status, str(each.message or "")) for each in file.results),
+    )
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    dbt_schema_version: str | None = None
+    dbt_version: str | None = None
+    project_name: str | None = None
+    adapter_type: str | None = None
+    invocation_id: str | None = None
+    generated_at: str | None = None
+
+
+class _ManifestFile(msgspec.Struct, frozen=True):
+    metadata: _Metadata | None = None
+    nodes: dict[str, msgspec.Raw] | None = None
+    sources: dict[str, msgspec.Raw] | None = None
+    exposures: dict[str, msgspec.Raw] | None = None
+    groups: dict[str, GroupNode] | None = None
+    semantic_models: dict[str, msgspec.Raw] | None = None
+    disabled: dict[str, list[msgspec.Raw]] | None = None
+
+
+class _Result(msgspec.Struct, frozen=True):
+    unique_id: str
+    status: str
+    message: Any = None
+
+
+class _Arguments(msgspec.Struct, frozen=True):
+    which: str | None = None
+    full_refresh: bool | None = None
+    invocation_command: str | None = None
+
+
+class _RunResultsFile(msgspec.Struct, frozen=True):
+    metadata: _Metadata
+    results: list[_Result]
+    args: _Arguments | None = None
+
+
+def _manifest(path: Path, file: _ManifestFile, metadata: _Metadata, project_name: str) -> Manifest:
+    nodes = file.nodes or {}
+    disabled = ((key, raw) for key, raws in (file.disabled or {}).items() for raw in raws)
+    return Manifest(
+        path=path,
+        project_name=metadata.project_name or project_name,
+        adapter_type=metadata.adapter_type or "",
+        dbt_version=metadata.dbt_version or "",
+        nodes=dict(_decoded_nodes((*nodes.items(), *(file.sources or {}).items()))),
+        exposures={key: msgspec.json.decode(raw, type=ExposureNode) for key, raw in (file.exposures or {}).items()},
+        groups={group.name: owner_of(group.owner) for group in (file.groups or {}).values()},
+        semantic_models=_by_model(file.semantic_models or {}),
+        disabled=tuple(node for _, node in _decoded_nodes(disabled)),
+        raw_tests={key: raw for key, raw in nodes.items() if key.startswith("test.")},
+    )
+
+
+def _decoded_nodes(raw_nodes: Iterable[tuple[str, msgspec.Raw]]) -> Iterator[tuple[str, Node]]:
+    decoder = msgspec.json.Decoder(Node)
+    for key, raw in raw_nodes:
+        # An id begins with the resource type; tests and operations, most of a manifest, need no decoding.
+        if key.partition(".")[0] in _KINDS:
+            yield key, decoder.decode(raw)
+
+
+def _by_model(raw_models: Mapping[str, msgspec.Raw]) -> dict[str, SemanticModel]:
+    found: dict[str, SemanticModel] = {}
+    for raw in raw_models.values():
+        semantic = msgspec.json.decode(raw, type=SemanticModel)
+        for model in (semantic.depends_on.nodes if semantic.depends_on else None) or ():
+            found.setdefault(model, semantic)
+    return found
+
+
+_T = TypeVar("_T")
+
+
+def _decode(path: Path, data: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _unreadable(path: Path, error: Exception) -> ManifestError:
+    reason = str(error).rstrip(".")
+    return ManifestError(f"{path} cannot be understood: {reason}. Run `dbt parse` or `dbt build` in the project to write it anew.")
+
+
+def _command(invocation: str | None) -> str:
+    """The command of `dbt --quiet build --select x`, for a dbt that records only the whole line."""
+    words = (invocation or "").split()[1:]
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+def _test_name(unique_id: str) -> str:
+    """The readable part of `test.shop.not_null_orders_id.8af3…`."""
+    parts = unique_id.split(".")
+    return parts[2] if len(parts) > 2 else unique_id

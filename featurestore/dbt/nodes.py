@@ -1,0 +1,214 @@
+"""The shapes of what a manifest holds, with only the keys that the feature store reads.
+
+A key may be absent or null: dbt-core writes null where dbt v2 leaves the key out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from featurestore.registry.definitions import Owner, Relation
+
+
+class ColumnConfig(msgspec.Struct, frozen=True, gc=False):
+    tags: list[str] | None = None
+
+
+class Constraint(msgspec.Struct, frozen=True, gc=False):
+    type: str = ""
+    columns: list[str] | None = None
+
+
+class ColumnNode(msgspec.Struct, frozen=True, gc=False):
+    """A column as a YAML file declares it."""
+
+    name: str
+    data_type: str | None = None
+    description: str | None = None
+    own_tags: list[str] | None = msgspec.field(name="tags", default=None)
+    config: ColumnConfig | None = None
+    constraints: list[Constraint] | None = None
+    entity: Any = None
+    """dbt's semantic annotation: `{type: primary, name: customer}`."""
+
+    dimension: Any = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        # dbt v2 copies the model's tags to a column that has none of its own; the column's config does not have them.
+        return tuple((self.config.tags if self.config is not None else self.own_tags) or ())
+
+
+class Contract(msgspec.Struct, frozen=True, gc=False):
+    enforced: bool | None = False
+
+
+class NodeConfig(msgspec.Struct, frozen=True, gc=False):
+    enabled: Any = True
+    materialized: str | None = None
+    meta: dict[str, Any] | None = None
+    event_time: str | None = None
+    unique_key: Any = None
+    incremental_strategy: str | None = None
+    tags: Any = None
+    group: str | None = None
+    access: str | None = None
+    hard_deletes: str | None = None
+    snapshot_meta_column_names: dict[str, str | None] | None = None
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A model, snapshot, seed or source."""
+
+    unique_id: str
+    name: str
+    resource_type: str = ""
+    package_name: str = ""
+    original_file_path: str = ""
+    patch_path: str | None = None
+    database: str | None = None
+    schema: str | None = None
+    alias: str | None = None
+    identifier: str | None = None
+    description: str | None = None
+    node_config: NodeConfig | None = msgspec.field(name="config", default=None)
+    unrendered_config: msgspec.Raw = msgspec.Raw()
+    node_meta: dict[str, Any] | None = msgspec.field(name="meta", default=None)
+    node_tags: Any = msgspec.field(name="tags", default=None)
+    raw_code: msgspec.Raw = msgspec.Raw()
+    raw_columns: msgspec.Raw = msgspec.field(name="columns", default=msgspec.Raw())
+    contract: Contract | None = None
+    constraints: list[Constraint] | None = None
+    group: str | None = None
+    access: str | None = None
+    version: Any = None
+    latest_version: Any = None
+    deprecation_date: str | None = None
+    agg_time_dimension: str | None = None
+
+    @property
+    def config(self) -> NodeConfig:
+        return self.node_config or NodeConfig()
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        return self.config.meta or self.node_meta or {}
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return as_texts(self.node_tags if self.node_tags is not None else self.config.tags)
+
+    @property
+    def relation(self) -> Relation:
+        return Relation(self.identifier or self.alias or self.name, self.schema or None, self.database or None)
+
+    @property
+    def view_name(self) -> str:
+        """The model's name; a versioned model's is `name.v2`."""
+        return self.name if self.version is None else f"{self.name}.v{self.version}"
+
+    @property
+    def is_latest_version(self) -> bool:
+        return self.version is None or self.version == self.latest_version
+
+    def columns(self) -> Mapping[str, ColumnNode]:
+        """The declared columns, decoded when asked for: most of a large manifest's are never needed."""
+        return (msgspec.json.decode(self.raw_columns, type=dict[str, ColumnNode] | None) if self.raw_columns else None) or {}
+
+    def mentions_in_code(self, word: str) -> bool:
+        """Whether the model's own SQL says `word`, as it does where `config(meta=…)` declares it."""
+        return word.encode() in bytes(self.raw_code)
+
+    def is_conditional(self) -> bool:
+        """Whether `enabled` was written as a Jinja expression, so that another target or variable may enable it."""
+        written = msgspec.json.decode(self.unrendered_config) if self.unrendered_config else None
+        return isinstance(written, dict) and "{{" in str(written.get("enabled"))
+
+
+class OwnerNode(msgspec.Struct, frozen=True, gc=False):
+    name: str | None = None
+    email: Any = None
+
+
+class DependsOn(msgspec.Struct, frozen=True, gc=False):
+    nodes: list[str] | None = None
+
+
+class TestNode(msgspec.Struct, frozen=True, gc=False):
+    attached_node: str | None = None
+    depends_on: DependsOn | None = None
+
+
+class GroupNode(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    owner: OwnerNode | None = None
+
+
+class ExposureConfig(msgspec.Struct, frozen=True, gc=False):
+    meta: dict[str, Any] | None = None
+    tags: Any = None
+
+
+class ExposureNode(msgspec.Struct, frozen=True):
+    unique_id: str
+    name: str
+    type: str = ""
+    package_name: str = ""
+    original_file_path: str = ""
+    description: str | None = None
+    exposure_config: ExposureConfig | None = msgspec.field(name="config", default=None)
+    exposure_meta: dict[str, Any] | None = msgspec.field(name="meta", default=None)
+    exposure_tags: Any = msgspec.field(name="tags", default=None)
+    owner: OwnerNode | None = None
+    maturity: str | None = None
+    url: str | None = None
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        return (self.exposure_config.meta if self.exposure_config else None) or self.exposure_meta or {}
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return as_texts(self.exposure_tags or (self.exposure_config.tags if self.exposure_config else None))
+
+
+class SemanticEntity(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    type: str = ""
+    expr: str | None = None
+
+
+class SemanticDimension(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    expr: str | None = None
+
+
+class SemanticDefaults(msgspec.Struct, frozen=True, gc=False):
+    agg_time_dimension: str | None = None
+
+
+class SemanticModel(msgspec.Struct, frozen=True):
+    """An entry under `semantic_models`: dbt's own word on entities and time."""
+
+    name: str
+    depends_on: DependsOn | None = None
+    entities: list[SemanticEntity] | None = None
+    dimensions: list[SemanticDimension] | None = None
+    defaults: SemanticDefaults | None = None
+
+
+def owner_of(owner: OwnerNode | None) -> Owner:
+    """Whom to ask; dbt allows several addresses."""
+    if owner is None:
+        return Owner()
+    return Owner(owner.name or "", ", ".join(as_texts(owner.email)))
+
+
+def as_texts(value: object) -> tuple[str, ...]:
+    """A YAML value that may be one text or a list of them."""
+    if value is None:
+        return ()
+    return tuple(str(item) for item in value) if isinstance(value, list) else (str(value),)
