@@ -12,9 +12,10 @@ Every row carries, at fixed places in its bytes, the event time and the sequence
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from featurestore.codec.keys import KeySpace as KeySpace
 
 
 class WriteMode(Enum):
@@ -22,18 +23,6 @@ class WriteMode(Enum):
 
     NEWEST_WINS = "newest_wins"
     EXACT = "exact"
-
-
-@dataclass(frozen=True, slots=True)
-class KeySpace:
-    """The keys of one feature view: `prefix + <entity key> + suffix`."""
-
-    prefix: bytes
-    suffix: bytes
-
-    def key(self, entity_key: bytes) -> bytes:
-        """The full key of one entity key's row."""
-        return self.prefix + entity_key + self.suffix
 
 
 class EncodedRows(Protocol):

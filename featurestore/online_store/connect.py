@@ -1,0 +1,67 @@
+"""From a URL to an online store. A URL may hold a password: nothing here, and no error, ever shows one.
+
+sqlite:///online_store.db          a file, relative to the project's folder
+sqlite:////var/lib/features.db     a file, by its whole path
+redis://[user:password@]host[:port][/database]      rediss:// for TLS; unix:///path/to/redis.sock for a socket
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from featurestore.errors import SettingsError, did_you_mean
+
+from .base import AsyncOnlineStore, OnlineStore
+
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_SCHEMES = ("sqlite", *_REDIS_SCHEMES)
+
+
+def open_store(url: str, base_dir: Path | str = ".") -> OnlineStore:
+    """The online store at that URL; nothing is reached before it is used.
+
+    Args:
+        base_dir: the folder that a relative path of `sqlite:///` starts from.
+
+    Raises SettingsError where the URL is none of an online store.
+    """
+    if _scheme(url) == "sqlite":
+        from .embedded import EmbeddedStore
+
+        return EmbeddedStore(_file(url, Path(base_dir)))
+    from .redis import RedisStore
+
+    return RedisStore(url)
+
+
+def open_async_store(url: str, base_dir: Path | str = ".") -> AsyncOnlineStore:
+    """As `open_store`, the reading half for asyncio."""
+    if _scheme(url) == "sqlite":
+        from .embedded import AsyncEmbeddedStore, EmbeddedStore
+
+        return AsyncEmbeddedStore(EmbeddedStore(_file(url, Path(base_dir))))
+    from .redis import AsyncRedisStore
+
+    return AsyncRedisStore(url)
+
+
+def without_secrets(url: str) -> str:
+    """The URL as it may be shown: user name and password, and what follows a question mark, left out."""
+    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
+
+
+def _scheme(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme in _SCHEMES:
+        return scheme
+    shown = f"{scheme}://…" if separator else "without a scheme"
+    known = ", ".join(f"{name}://" for name in _SCHEMES)
+    raise SettingsError(f"An online store URL begins with one of {known}; this one is {shown}.{did_you_mean(scheme, _SCHEMES)}")
+
+
+def _file(url: str, base_dir: Path) -> Path:
+    path = url.removeprefix("sqlite://")
+    if not path.startswith("/") or path == "/":
+        raise SettingsError(f"{url!r} names no file. Write sqlite:///online_store.db, or sqlite:////var/lib/features.db for a whole path.")
+    return base_dir / path[1:]

@@ -1,0 +1,229 @@
+"""The online store without a server: one SQLite file, which one process writes while any number read.
+
+The file is made by the first write; reading a store that nothing was written to finds nothing. The rule of a write is decided in
+SQL, inside the transaction that writes, so concurrent writers need not know of each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from featurestore.codec.keys import KeySpace
+from featurestore.codec.layout import row_version
+from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError
+from featurestore.timestamps import Clock, to_micros, utc_now
+
+from .base import EncodedRows, WriteMode
+
+WAIT_FOR_LOCK = 30.0
+"""Seconds to wait for another writer."""
+
+_LAYOUT = """
+CREATE TABLE IF NOT EXISTS rows (
+    key BLOB PRIMARY KEY, event_time INTEGER NOT NULL, sequence INTEGER NOT NULL, expires_at INTEGER, row BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS rows_by_expiry ON rows (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS documents (
+    project TEXT NOT NULL, name TEXT NOT NULL, content BLOB NOT NULL, PRIMARY KEY (project, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sequences (project TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+_UPSERT = """
+INSERT INTO rows (key, event_time, sequence, expires_at, row) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE
+SET event_time = excluded.event_time, sequence = excluded.sequence, expires_at = excluded.expires_at, row = excluded.row
+WHERE (excluded.event_time, excluded.sequence) >= (rows.event_time, rows.sequence)
+"""
+_UPSERTS = {WriteMode.NEWEST_WINS: _UPSERT, WriteMode.EXACT: f"{_UPSERT} OR excluded.sequence > rows.sequence"}
+
+_IN_SPACE = "key >= ? AND key < ? AND substr(key, -?) = ?"
+_KEYS_PER_QUERY = (1, 4, 16, 64, 256, 900)
+"""Sizes of prepared queries; 999 variables is the least limit that a SQLite build has."""
+
+
+class EmbeddedStore:
+    """An `OnlineStore` in one file. May be shared by threads."""
+
+    def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
+        self._path, self._clock = path, clock
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._laid_out = False
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The row of each key, or None, in the order of `keys`."""
+        with self._reading() as connection:
+            if connection is None:
+                return [None] * len(keys)
+            found: dict[bytes, bytes] = {}
+            for part in _parts(keys):
+                found.update(connection.execute(_select(len(part)), part))
+            return list(map(found.get, keys))
+
+    def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+        """Write rows by the rule of `mode`; return how many were taken. Rows whose expiry has passed are cleaned up."""
+        with self._writing() as connection:
+            before = connection.total_changes
+            connection.executemany(_UPSERTS[mode], _parameters(rows, expires_after))
+            taken = connection.total_changes - before
+            connection.execute("DELETE FROM rows WHERE expires_at < ?", (to_micros(self._clock()),))
+            return taken
+
+    def remove_older(self, space: KeySpace, sequence: int) -> int:
+        """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
+        with self._writing() as connection:
+            return connection.execute(f"DELETE FROM rows WHERE {_IN_SPACE} AND sequence < ?", (*_bounds(space), sequence)).rowcount
+
+    def count(self, space: KeySpace) -> int:
+        """How many rows a key space holds."""
+        with self._reading() as connection:
+            if connection is None:
+                return 0
+            return int(connection.execute(f"SELECT count(*) FROM rows WHERE {_IN_SPACE}", _bounds(space)).fetchone()[0])
+
+    def next_sequence(self, project: str) -> int:
+        """A number greater than any that this returned before for that project."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO sequences (project, last) VALUES (?, 1) ON CONFLICT (project) DO UPDATE SET last = last + 1", (project,)
+            )
+            return int(connection.execute("SELECT last FROM sequences WHERE project = ?", (project,)).fetchone()[0])
+
+    def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
+        """Small named documents."""
+        with self._reading() as connection:
+            if connection is None:
+                return [None] * len(names)
+            found: dict[str, bytes] = {}
+            for start in range(0, len(names), 900):
+                part = names[start : start + 900]
+                marks = ", ".join("?" * len(part))
+                query = f"SELECT name, content FROM documents WHERE project = ? AND name IN ({marks})"
+                found.update(connection.execute(query, (project, *part)))
+            return list(map(found.get, names))
+
+    def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
+        """Write documents, all or none."""
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO documents (project, name, content) VALUES (?, ?, ?)",
+                [(project, name, content) for name, content in documents.items()],
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """One consistent view of the file; None while nothing was written to it, since reading never makes a file."""
+        with self._lock, self._named_errors():
+            connection = self._opened(to_write=False)
+            if connection is None:
+                yield None
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that waits for other writers, and is undone by an error."""
+        with self._lock, self._named_errors():
+            connection = self._opened(to_write=True)
+            assert connection is not None
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def _opened(self, *, to_write: bool) -> sqlite3.Connection | None:
+        if self._connection is None or (to_write and not self._laid_out):
+            connection = self._connection or self._connect(to_write)
+            if connection is None:
+                return None
+            if to_write:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(_LAYOUT)
+            self._connection, self._laid_out = connection, to_write
+        return self._connection
+
+    def _connect(self, to_write: bool) -> sqlite3.Connection | None:
+        if not to_write and not self._path.exists():
+            return None
+        address = f"{self._path.absolute().as_uri()}?mode={'rwc' if to_write else 'rw'}"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=WAIT_FOR_LOCK, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'sequences'").fetchone()[0]
+        if tables or to_write:
+            return connection
+        connection.close()
+        return None
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise OnlineStoreUnavailableError(f"The online store {self._path} cannot be used: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            raise OnlineStoreError(f"{self._path} is no online store: {error}.") from error
+
+
+class AsyncEmbeddedStore:
+    """The reading half for asyncio: SQLite waits in a thread, not in the event loop."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._store = store
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The row of each key, or None, in the order of `keys`."""
+        return await asyncio.to_thread(self._store.read, keys)
+
+    async def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
+        """Small named documents."""
+        return await asyncio.to_thread(self._store.read_documents, project, names)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await asyncio.to_thread(self._store.close)
+
+
+def _parameters(rows: EncodedRows, expires_after: int | None) -> Iterator[tuple[bytes, int, int, int | None, bytes]]:
+    for key, row in rows.pairs():
+        event_time, sequence = row_version(row)
+        yield key, event_time, sequence, None if expires_after is None else event_time + expires_after, row
+
+
+def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Keys in parts of few different sizes, so that few queries are ever prepared; the last part repeats its last key."""
+    largest = _KEYS_PER_QUERY[-1]
+    for start in range(0, len(keys), largest):
+        part = keys[start : start + largest]
+        size = next(size for size in _KEYS_PER_QUERY if size >= len(part))
+        yield [*part, *[part[-1]] * (size - len(part))]
+
+
+def _select(count: int) -> str:
+    return f"SELECT key, row FROM rows WHERE key IN ({', '.join('?' * count)})"
+
+
+def _bounds(space: KeySpace) -> tuple[bytes, bytes, int, bytes]:
+    after = space.prefix[:-1] + bytes((space.prefix[-1] + 1,))
+    return space.prefix, after, len(space.suffix), space.suffix

@@ -1,0 +1,253 @@
+"""The online store in Redis: a read is one MGET, a write is decided by the server.
+
+A row is a string under its key, so any client reads it. Writes go as a script over a batch of keys and rows: it compares the event
+time and sequence that stand at fixed offsets with those of the rows that are there, and sets the winners, so that concurrent
+writers need not know of each other and a reader sees a row old or new. Keys and rows are sent as the codec laid them out, without
+being copied into a command. Reading needs no right but those of MGET and HMGET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha1
+from typing import Any
+
+import hiredis
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from featurestore.codec.keys import KeySpace
+from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError
+
+from .base import EncodedRows, WriteMode
+from .redis_scripts import REMOVE_OLDER, WRITE
+
+CONNECT_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 30.0
+ROWS_PER_COMMAND = 1000
+COMMANDS_AHEAD = 8
+"""How many commands are sent before the first one's answer is read: Redis always has the next one waiting."""
+
+KEYS_PER_SCAN = 2000
+_SEQUENCE_FIELD = "sequence"
+
+
+class RedisStore:
+    """An `OnlineStore` in one Redis server. May be shared by threads."""
+
+    def __init__(self, url: str) -> None:
+        """Args: url: `redis://`, `rediss://` or `unix://`; nothing is reached before the store is used."""
+        self._pool = _pool(redis.ConnectionPool, url)
+        self._place = _place(self._pool.connection_kwargs)
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The row of each key, or None, in the order of `keys`, in one round trip."""
+        return self._ask(_packed("MGET", *keys)) if keys else []
+
+    def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+        """Write rows by the rule of `mode`; return how many were taken."""
+        if len(rows) == 0:
+            return 0
+        with self._connection() as connection:
+            self._load(connection, WRITE)
+            return self._write(connection, rows, mode, expires_after)
+
+    def remove_older(self, space: KeySpace, sequence: int) -> int:
+        """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
+        removed = 0
+        with self._connection() as connection:
+            self._load(connection, REMOVE_OLDER)
+            for keys in self._scan(connection, space):
+                removed += self._call(connection, "EVALSHA", _digest(REMOVE_OLDER), len(keys), *keys, sequence)
+        return removed
+
+    def count(self, space: KeySpace) -> int:
+        """How many rows a key space holds."""
+        with self._connection() as connection:
+            return len({key for keys in self._scan(connection, space) for key in keys})
+
+    def next_sequence(self, project: str) -> int:
+        """A number greater than any that this returned before for that project."""
+        with self._connection() as connection:
+            return int(self._call(connection, "INCR", f"{project}:{_SEQUENCE_FIELD}"))
+
+    def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
+        """Small named documents, in one round trip."""
+        return self._ask(_packed("HMGET", _documents_key(project), *names)) if names else []
+
+    def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
+        """Write documents, all or none."""
+        if documents:
+            with self._connection() as connection:
+                self._call(connection, "HSET", _documents_key(project), *(part for pair in documents.items() for part in pair))
+
+    def close(self) -> None:
+        """Give up all connections."""
+        self._pool.disconnect()
+
+    def _ask(self, command: bytes) -> Any:
+        """Send a reading command; once more on a new connection where the old one was dropped."""
+        with _named_errors(self._place):
+            try:
+                return self._once(command)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if isinstance(error, redis.AuthenticationError):
+                    raise
+                return self._once(command)
+
+    def _once(self, command: bytes) -> Any:
+        connection = self._pool.get_connection()
+        try:
+            connection.send_packed_command((command,), check_health=False)
+            return connection.read_response()
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self._pool.release(connection)
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """A connection for several commands. It is not reused where it may still have an answer to come."""
+        with _named_errors(self._place):
+            connection = self._pool.get_connection()
+            try:
+                yield connection
+            except BaseException:
+                connection.disconnect()
+                raise
+            finally:
+                self._pool.release(connection)
+
+    def _call(self, connection: Any, *command: object) -> Any:
+        connection.send_command(*command)
+        return connection.read_response()
+
+    def _load(self, connection: Any, script: str) -> None:
+        """Make sure that the server knows a script."""
+        if not self._call(connection, "SCRIPT", "EXISTS", _digest(script))[0]:
+            self._call(connection, "SCRIPT", "LOAD", script)
+
+    def _write(self, connection: Any, rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> int:
+        arguments = (mode.value, "" if expires_after is None else str(expires_after // 1000))
+        tail = b"".join(b"$%d\r\n%s\r\n" % (len(argument), argument.encode()) for argument in arguments)
+        taken, waiting = 0, 0
+        for start in range(0, len(rows), ROWS_PER_COMMAND):
+            stop = min(start + ROWS_PER_COMMAND, len(rows))
+            head = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$%d\r\n%d\r\n" % (
+                3 + 2 * (stop - start) + len(arguments),
+                _digest(WRITE).encode(),
+                len(str(stop - start)),
+                stop - start,
+            )
+            connection.send_packed_command((head, rows.bulk_keys(start, stop), rows.bulk_rows(start, stop), tail), check_health=False)
+            waiting += 1
+            if waiting == COMMANDS_AHEAD:
+                taken += connection.read_response()
+                waiting -= 1
+        for _ in range(waiting):
+            taken += connection.read_response()
+        return taken
+
+    def _scan(self, connection: Any, space: KeySpace) -> Iterator[list[bytes]]:
+        """The keys of a key space, some at a time. A key may come twice where the server's table grows meanwhile."""
+        pattern = _glob_escaped(space.prefix) + b"*" + _glob_escaped(space.suffix)
+        cursor = b"0"
+        while True:
+            cursor, keys = self._call(connection, "SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_PER_SCAN)
+            if keys:
+                yield keys
+            if cursor == b"0":
+                return
+
+
+class AsyncRedisStore:
+    """The reading half of a Redis store for asyncio."""
+
+    def __init__(self, url: str) -> None:
+        """Args: url: as for `RedisStore`."""
+        self._pool = _pool(redis.asyncio.ConnectionPool, url)
+        self._place = _place(self._pool.connection_kwargs)
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The row of each key, or None, in the order of `keys`, in one round trip."""
+        return await self._ask(_packed("MGET", *keys)) if keys else []
+
+    async def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
+        """Small named documents, in one round trip."""
+        return await self._ask(_packed("HMGET", _documents_key(project), *names)) if names else []
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        await self._pool.disconnect()
+
+    async def _ask(self, command: bytes) -> Any:
+        with _named_errors(self._place):
+            try:
+                return await self._once(command)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if isinstance(error, redis.AuthenticationError):
+                    raise
+                return await self._once(command)
+
+    async def _once(self, command: bytes) -> Any:
+        connection = await self._pool.get_connection()
+        try:
+            await connection.send_packed_command(command, check_health=False)
+            return await connection.read_response()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+def _pool(kind: Callable[..., Any], url: str) -> Any:
+    """A pool that neither retries nor waits by itself: what is retried, and what must not be, is decided here."""
+    try:
+        return kind.from_url(  # type: ignore[attr-defined]
+            url,
+            protocol=2,
+            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=ANSWER_TIMEOUT,
+            socket_read_size=1 << 18,
+            retry=(redis.asyncio.retry.Retry if kind is redis.asyncio.ConnectionPool else Retry)(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise OnlineStoreError(f"The URL of the Redis online store cannot be read: {error}.") from None
+
+
+def _place(settings: Mapping[str, Any]) -> str:
+    """Where a server is, for people: never its password."""
+    return str(settings["path"]) if "path" in settings else f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+
+
+@contextmanager
+def _named_errors(place: str) -> Iterator[None]:
+    try:
+        yield
+    except redis.AuthenticationError as error:
+        raise OnlineStoreUnavailableError(f"Redis at {place} refuses the login: {error}. Check the online store's URL.") from None
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        raise OnlineStoreUnavailableError(f"Redis at {place} cannot be reached: {error}. Is it running?") from error
+    except redis.RedisError as error:
+        raise OnlineStoreError(f"Redis at {place} refused: {error}.") from error
+
+
+def _packed(*command: str | bytes) -> bytes:
+    return hiredis.pack_command(command)  # type: ignore[arg-type]
+
+
+def _documents_key(project: str) -> str:
+    return f"{project}:documents"
+
+
+def _glob_escaped(text: bytes) -> bytes:
+    return b"".join(b"\\" + text[at : at + 1] if text[at : at + 1] in b"*?[]^\\-" else text[at : at + 1] for at in range(len(text)))
+
+
+def _digest(script: str) -> str:
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()

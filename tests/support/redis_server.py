@@ -1,0 +1,80 @@
+"""A real redis-server for tests and benchmarks: on a free port and a socket in a folder of its own, gone when it is closed."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+
+class RedisServer:
+    """One running server that keeps nothing on disk.
+
+    Raises RuntimeError, saying how to get it, where redis-server is not installed.
+    """
+
+    def __init__(self, *options: str) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise RuntimeError("redis-server is not on the PATH. Install it: apt-get install redis-server, or brew install redis.")
+        self._folder = tempfile.TemporaryDirectory(prefix="redis")
+        self._command = [program, "--save", "", "--appendonly", "no", "--daemonize", "no", "--bind", "127.0.0.1", *options]
+        self.port = _free_port()
+        self.socket_path = Path(self._folder.name) / "redis.sock"
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def socket_url(self) -> str:
+        return f"unix://{self.socket_path}"
+
+    def start(self) -> None:
+        """Start it (again), empty, and wait until it answers."""
+        places = ["--port", str(self.port), "--unixsocket", str(self.socket_path), "--dir", self._folder.name]
+        self._process = subprocess.Popen([*self._command, *places], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 20
+        while not self._accepts():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._process.kill()
+                output = self._process.communicate()[0].decode(errors="replace")
+                raise RuntimeError(f"redis-server did not start: {output}")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        if self._process.poll() is None:
+            self.kill()
+        self._folder.cleanup()
+
+    def __enter__(self) -> RedisServer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _accepts(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(5) in (b"+PONG", b"-NOAU")
+        except OSError:
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
