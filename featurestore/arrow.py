@@ -6,6 +6,9 @@ one Arrow type, which is what the codec and training data use.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.types as kinds
 
@@ -115,3 +118,28 @@ def _extension(data_type: pa.BaseExtensionType) -> ValueType:
     if data_type.extension_name == "arrow.uuid":
         return STRING
     return value_type(data_type.storage_type)
+
+
+def python_values(values: Sequence[Any], value_type: ValueType) -> Sequence[Any]:
+    """Values as `pyarrow.array` takes them for the Arrow type of `value_type`: a map is a list of pairs there."""
+    convert = _to_pairs(value_type)
+    return values if convert is None else [None if value is None else convert(value) for value in values]
+
+
+def _to_pairs(value_type: ValueType) -> Callable[[Any], Any] | None:
+    match value_type:
+        case ListType(item):
+            return (lambda values: python_values(values, item)) if _to_pairs(item) else None
+        case StructType(fields):
+            if not any(_to_pairs(item) for _, item in fields):
+                return None
+            return lambda struct: {name: python_values([struct[name]], item)[0] for name, item in fields}
+        case MapType(key, item):
+
+            def pairs(mapping: Any) -> list[tuple[Any, Any]]:
+                entries = list(mapping.items() if isinstance(mapping, dict) else mapping)
+                keys = python_values([k for k, _ in entries], key)
+                return list(zip(keys, python_values([v for _, v in entries], item), strict=True))
+
+            return pairs
+    return None

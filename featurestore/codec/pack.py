@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +30,7 @@ from featurestore.registry.value_types import (
     ValueType,
 )
 
-Piece = pa.Array | pa.Scalar
+Piece: TypeAlias = "pa.Array | pa.Scalar"
 
 NIL = b"\xc0"
 _SMALLEST_IN_TABLE, _LARGEST_IN_TABLE = -(2**15), 2**16 - 1

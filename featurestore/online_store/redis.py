@@ -238,7 +238,8 @@ def _named_errors(place: str) -> Iterator[None]:
 
 
 def _packed(*command: str | bytes) -> bytes:
-    return hiredis.pack_command(command)  # type: ignore[arg-type]
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
+    return packed
 
 
 def _documents_key(project: str) -> str:

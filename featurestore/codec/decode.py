@@ -1,0 +1,108 @@
+"""Rows of one view back to columns of Python values: one msgpack decoding for all rows, then a transposition, no Arrow.
+
+What a row holds is told by the schema that it was written under. How that schema serves the features that a reader asks for is
+resolved once (`featurestore.codec.resolve`); a feature that the row's schema does not have yet reads as null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from featurestore.errors import OnlineStoreError
+from featurestore.registry.definitions import Feature
+
+from .layout import HEADER_ELEMENTS, RowSchema
+from .resolve import Conversion, conversion
+
+_decode = msgspec.msgpack.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedRows:
+    """Rows of one view as columns, in the order in which they were given."""
+
+    event_times: Sequence[int]
+    valid_to: Sequence[int | None]
+    columns: list[Sequence[Any]]
+    """One for each feature asked for, in that order."""
+
+
+class UnknownSchemas(Exception):
+    """Some rows were written under schemas that the decoder has not been told of."""
+
+    def __init__(self, view: str, schema_ids: frozenset[int]) -> None:
+        self.view, self.schema_ids = view, schema_ids
+        super().__init__(f"{view}: {', '.join(f'{schema_id:08x}' for schema_id in schema_ids)}")
+
+
+class RowDecoder:
+    """Decodes rows of one view for one choice of its features."""
+
+    def __init__(self, view: str, features: Sequence[Feature]) -> None:
+        self._view, self._features = view, tuple(features)
+        self._places: dict[int, list[tuple[int, Conversion | None] | None]] = {}
+
+    def learn(self, schema: RowSchema) -> None:
+        """Read rows of that schema from now on."""
+        written = {name: (position, value_type) for position, (name, value_type) in enumerate(schema.fields)}
+        places: list[tuple[int, Conversion | None] | None] = []
+        for feature in self._features:
+            if feature.name in written:
+                position, value_type = written[feature.name]
+                places.append((HEADER_ELEMENTS + position, conversion(value_type, feature.value_type)))
+            else:
+                places.append(None)
+        self._places[schema.schema_id] = places
+
+    def decode(self, rows: Sequence[bytes]) -> DecodedRows:
+        """Decode rows. Raises UnknownSchemas, and OnlineStoreError for bytes that are no row."""
+        if not rows:
+            return DecodedRows((), (), [() for _ in self._features])
+        try:
+            decoded = _decode(b"\xdd" + len(rows).to_bytes(4, "big") + b"".join(rows))
+            header = list(zip(*decoded, strict=False))
+            schema_ids = set(header[2])
+        except (msgspec.DecodeError, TypeError, IndexError, UnicodeDecodeError) as error:
+            raise OnlineStoreError(f"The online store holds something under keys of {self._view!r} that is no row: {error}.") from error
+        if unknown := schema_ids - self._places.keys():
+            raise UnknownSchemas(self._view, frozenset(unknown))
+        if len(schema_ids) == 1:
+            return DecodedRows(header[0], header[3], self._columns(header, *schema_ids))
+        return DecodedRows(header[0], header[3], self._mixed(decoded, header[2], schema_ids))
+
+    def _columns(self, columns: Sequence[Sequence[Any]], schema_id: int) -> list[Sequence[Any]]:
+        chosen: list[Sequence[Any]] = []
+        for place in self._places[schema_id]:
+            if place is None:
+                chosen.append((None,) * len(columns[0]))
+            elif (convert := place[1]) is None:
+                chosen.append(columns[place[0]])
+            else:
+                chosen.append([None if value is None else convert(value) for value in columns[place[0]]])
+        return chosen
+
+    def _mixed(self, decoded: list[list[Any]], row_schemas: Sequence[int], schema_ids: set[int]) -> list[Sequence[Any]]:
+        """Columns of rows that were written under several schemas."""
+        answer: list[list[Any]] = [[None] * len(decoded) for _ in self._features]
+        for schema_id in schema_ids:
+            positions = [position for position, row_schema in enumerate(row_schemas) if row_schema == schema_id]
+            columns = self._columns(list(zip(*(decoded[position] for position in positions), strict=True)), schema_id)
+            for whole, part in zip(answer, columns, strict=True):
+                for position, value in zip(positions, part, strict=True):
+                    whole[position] = value
+        return list(answer)
+
+
+def learn_documents(decoder: RowDecoder, view: str, documents: Mapping[int, bytes | None]) -> None:
+    """Teach a decoder the stored schemas. Raises OnlineStoreError where one is not there."""
+    for schema_id, document in documents.items():
+        if document is None:
+            raise OnlineStoreError(
+                f"Rows of {view!r} were written under schema {schema_id:08x}, which the online store does not hold. "
+                "Run: fsdbt materialize --full-refresh"
+            )
+        decoder.learn(RowSchema.from_document(view, document))

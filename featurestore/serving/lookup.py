@@ -1,0 +1,208 @@
+"""What an online request means, decided without reaching anything: from entity rows to keys, and from stored rows to the answer.
+
+A row counts as training would count it: a TTL is exceeded when now minus the event time is greater than it, a row whose `valid_to`
+has come is not found, and a null join key finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any, TypeAlias
+
+from featurestore.codec.decode import RowDecoder
+from featurestore.codec.keys import KeySpace, encode_keys, key_space
+from featurestore.codec.layout import RowSchema
+from featurestore.errors import EntityKeyError, RequestError, did_you_mean
+from featurestore.registry.definitions import Column
+from featurestore.registry.registry import RequestedView
+from featurestore.timestamps import duration_micros, to_micros
+
+from .online_features import OnlineFeatures, Status, ViewAnswer
+
+EntityRows: TypeAlias = Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedRows:
+    """What one feature view of a request reads, and how."""
+
+    view: str
+    join_keys: tuple[Column, ...]
+    space: KeySpace
+    ttl: int | None
+    """Microseconds."""
+
+    decoder: RowDecoder
+    features: tuple[Column, ...]
+    """Output names and types."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineRequest:
+    """A choice of features, resolved once and used for many requests."""
+
+    parts: tuple[RequestedRows, ...]
+    join_keys: tuple[Column, ...]
+    """All that the parts need, each once."""
+
+    output_names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The keys to read for one request."""
+
+    request: OnlineRequest
+    count: int
+    """How many entity rows there are."""
+
+    entity_columns: Mapping[str, Sequence[object]]
+    keys: list[bytes]
+    """Of all parts, one part after the other, without the rows that have a null join key."""
+
+    found_at: tuple[Sequence[int] | None, ...]
+    """For each part, which entity rows its keys belong to. None: all of them."""
+
+
+def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineRequest:
+    """Resolve a choice of features for reading. Raises RequestError for a view that is not online."""
+    parts: list[RequestedRows] = []
+    join_keys: dict[str, Column] = {}
+    for wanted in requested:
+        view = wanted.view
+        if not view.online:
+            raise RequestError(f"{view.name!r} is not online: its meta says `online: false`. Its features are for training only.")
+        decoder = RowDecoder(view.name, wanted.features)
+        decoder.learn(RowSchema.of(view))
+        output = (Column(name, feature.value_type) for name, feature in zip(wanted.output_names, wanted.features, strict=True))
+        ttl = None if view.ttl is None else duration_micros(view.ttl)
+        parts.append(RequestedRows(view.name, view.join_keys, key_space(project, view), ttl, decoder, tuple(output)))
+        join_keys.update((key.name, key) for key in view.join_keys)
+    names = frozenset(column.name for part in parts for column in part.features)
+    return OnlineRequest(tuple(parts), tuple(join_keys.values()), names)
+
+
+def plan_lookup(request: OnlineRequest, entity_rows: EntityRows) -> Lookup:
+    """Which keys answer that request.
+
+    Raises EntityKeyError for a join key that is missing or of the wrong type, RequestError for rows of another shape.
+    """
+    columns, count = _columns(request, entity_rows)
+    spelled: dict[tuple[Column, ...], tuple[list[str], Sequence[int] | None]] = {}
+    keys: list[bytes] = []
+    found_at = []
+    for part in request.parts:
+        if part.join_keys not in spelled:
+            spelled[part.join_keys] = _spell(part.join_keys, columns, count)
+        entity_keys, positions = spelled[part.join_keys]
+        keys += part.space.keys(entity_keys)
+        found_at.append(positions)
+    return Lookup(request, count, columns, keys, tuple(found_at))
+
+
+def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> OnlineFeatures:
+    """The answer, from the stored row of each key. Raises UnknownSchemas where a row's schema was not learned yet."""
+    now_micros = to_micros(now)
+    answers, start = [], 0
+    for part, positions in zip(lookup.request.parts, lookup.found_at, strict=True):
+        stop = start + (lookup.count if positions is None else len(positions))
+        answers.append(_answer(part, rows[start:stop], positions, lookup.count, now_micros))
+        start = stop
+    return OnlineFeatures(lookup.entity_columns, lookup.request.join_keys, answers)
+
+
+def _answer(part: RequestedRows, rows: Sequence[bytes | None], positions: Sequence[int] | None, count: int, now: int) -> ViewAnswer:
+    present = list(filter(None, rows))
+    decoded = part.decoder.decode(present)
+    without: list[Status | None] | None = _without_values(part, decoded.event_times, decoded.valid_to, now)
+    columns: Sequence[Sequence[Any]] = decoded.columns
+    event_times: Sequence[int | None] = decoded.event_times
+    if len(present) < count:
+        places = range(count) if positions is None else positions
+        at = [place for place, row in zip(places, rows, strict=True) if row]
+        columns = [_spread(column, at, count) for column in columns]
+        event_times = _spread(event_times, at, count)
+        statuses: list[Status | None] = [Status.NOT_FOUND] * count
+        for place, status in zip(at, without or [None] * len(at), strict=True):
+            statuses[place] = status
+        without = statuses
+    if without is not None:
+        columns = [[None if status else value for status, value in zip(without, column, strict=True)] for column in columns]
+        event_times = [None if status is Status.NOT_FOUND else instant for status, instant in zip(without, event_times, strict=True)]
+    return ViewAnswer(part.features, columns, event_times, without)
+
+
+def _without_values(
+    part: RequestedRows, event_times: Sequence[int], valid_to: Sequence[int | None], now: int
+) -> list[Status | None] | None:
+    """The rows found whose values do not count at that time; None when all do."""
+    too_old = part.ttl is not None and bool(event_times) and now - min(event_times) > part.ttl
+    ended = valid_to.count(None) < len(valid_to)
+    if not (too_old or ended):
+        return None
+    oldest = now - part.ttl if part.ttl is not None else min(event_times)
+    return [
+        Status.NOT_FOUND if end is not None and end <= now else Status.OUTSIDE_MAX_AGE if instant < oldest else None
+        for instant, end in zip(event_times, valid_to, strict=True)
+    ]
+
+
+def _spread(column: Sequence[Any], at: Sequence[int], count: int) -> list[Any]:
+    whole = [None] * count
+    for place, value in zip(at, column, strict=True):
+        whole[place] = value
+    return whole
+
+
+def _spell(join_keys: tuple[Column, ...], columns: Mapping[str, Sequence[object]], count: int) -> tuple[list[str], Sequence[int] | None]:
+    """The entity keys, and the rows that have one where some do not."""
+    values = [columns[key.name] for key in join_keys]
+    if all(None not in column for column in values):
+        return encode_keys(join_keys, values), None
+    positions = [row for row, parts in enumerate(zip(*values, strict=True)) if None not in parts]
+    return encode_keys(join_keys, [[column[row] for row in positions] for column in values]), positions
+
+
+def _columns(request: OnlineRequest, entity_rows: EntityRows) -> tuple[dict[str, Sequence[object]], int]:
+    columns = _of_columns(entity_rows) if isinstance(entity_rows, Mapping) else _of_rows(request, entity_rows)
+    for key in request.join_keys:
+        if key.name not in columns:
+            if not columns and not entity_rows:
+                columns[key.name] = []
+                continue
+            names = ", ".join(map(str, columns)) or "nothing"
+            raise EntityKeyError(f"Join key {key.name!r} is missing. The entity rows have: {names}.{did_you_mean(key.name, columns)}")
+    if taken := request.output_names & columns.keys():
+        raise RequestError(
+            f"The entity rows have a column {min(taken)!r}, which is the name of a feature too. Leave it out, or ask with "
+            "full_feature_names=True."
+        )
+    return columns, len(next(iter(columns.values()), ()))
+
+
+def _of_rows(request: OnlineRequest, rows: Sequence[Mapping[str, object]]) -> dict[str, Sequence[object]]:
+    if isinstance(rows, str | bytes) or not all(isinstance(row, Mapping) for row in rows):
+        raise RequestError("Entity rows are a list of dicts, like [{'customer_id': 1}], or a dict of lists, like {'customer_id': [1]}.")
+    columns: dict[str, Sequence[object]] = {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(rows))}
+    for key in request.join_keys:
+        if key.name in columns and None in columns[key.name]:
+            for number, row in enumerate(rows):
+                if key.name not in row:
+                    raise EntityKeyError(f"Join key {key.name!r} is missing from entity row {number}: {dict(row)!r}.")
+    return columns
+
+
+def _of_columns(entity_rows: Mapping[str, Sequence[object]]) -> dict[str, Sequence[object]]:
+    columns: dict[str, Sequence[object]] = {}
+    for name, values in entity_rows.items():
+        if isinstance(values, str | bytes) or not hasattr(values, "__len__") or not hasattr(values, "__iter__"):
+            raise RequestError(f"Column {name!r} of the entity rows is no list of values. Write it like {{{name!r}: [1, 2]}}.")
+        columns[name] = list(values)
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise RequestError(f"The columns of the entity rows differ in length: {shown}.")
+    return columns

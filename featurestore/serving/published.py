@@ -1,0 +1,44 @@
+"""What a reader knows of a project: the registry snapshot in the online store, and the choices of features it has resolved.
+
+Immutable but for what it remembers: a newer snapshot is a new `Published`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+from featurestore.registry.definitions import FeatureReference, FeatureService
+from featurestore.registry.registry import Registry
+from featurestore.registry.snapshot import from_json
+
+from .lookup import OnlineRequest, prepare_request
+
+SNAPSHOT = "registry"
+"""The name under which the store keeps the snapshot."""
+
+MOST_REQUESTS_KEPT = 1024
+
+WantedFeatures: TypeAlias = str | FeatureService | Sequence[str | FeatureReference]
+
+
+class Published:
+    """A project's snapshot as it was read at some time."""
+
+    def __init__(self, project: str, document: bytes, read_at: datetime) -> None:
+        self.registry: Registry = from_json(document)
+        self.document, self.read_at = document, read_at
+        self._project = project
+        self._requests: dict[object, OnlineRequest] = {}
+
+    def request(self, features: WantedFeatures, full_feature_names: bool) -> OnlineRequest:
+        """Resolve a choice of features, once. Raises UnknownNameError and RequestError."""
+        choice = (features if isinstance(features, str | FeatureService) else tuple(features), full_feature_names)
+        request = self._requests.get(choice)
+        if request is None:
+            request = prepare_request(self._project, self.registry.resolve(features, full_feature_names=full_feature_names))
+            if len(self._requests) >= MOST_REQUESTS_KEPT:
+                self._requests = {}
+            self._requests[choice] = request
+        return request

@@ -1,0 +1,219 @@
+"""Read current feature values with nothing but the online store: no dbt, no manifest, no warehouse.
+
+One request is one round trip. What exists is read from the store at first use, and again when a minute has passed, when a name is
+unknown, or when a row was written under a schema that was not seen before: a service need not be restarted for a new feature.
+
+The steps of a request are written once, as a generator that asks for what it needs; the sync and the async reader differ only in
+how they fetch it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from featurestore.codec.decode import UnknownSchemas, learn_documents
+from featurestore.codec.layout import schema_document_name
+from featurestore.errors import NotMaterializedError, UnknownNameError
+from featurestore.online_store.connect import open_async_store, open_store, without_secrets
+from featurestore.registry.registry import Registry
+from featurestore.timestamps import Clock, utc_now
+
+from .lookup import EntityRows, Lookup, assemble, plan_lookup
+from .online_features import OnlineFeatures
+from .published import SNAPSHOT, Published, WantedFeatures
+
+REFRESH_AFTER = timedelta(minutes=1)
+"""How old the snapshot may get before it is read again."""
+
+UNKNOWN_NAME_AFTER = timedelta(seconds=1)
+"""How old it must be for an unknown name to be looked for anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadRows:
+    keys: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadDocuments:
+    names: Sequence[str]
+
+
+_Steps: TypeAlias = Generator[_ReadRows | _ReadDocuments, list[bytes | None], OnlineFeatures]
+
+
+class _Reader:
+    """The decisions that both readers share."""
+
+    def __init__(self, url: str, project: str, clock: Clock, refresh_after: timedelta) -> None:
+        self._place, self._project = without_secrets(url), project
+        self._clock, self._refresh_after = clock, refresh_after
+        self._published: Published | None = None
+
+    def _steps(self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool) -> _Steps:
+        while True:
+            published = yield from self._fresh(self._refresh_after)
+            try:
+                request = published.request(features, full_feature_names)
+            except UnknownNameError:
+                if (yield from self._fresh(UNKNOWN_NAME_AFTER)) is published:
+                    raise
+                continue
+            lookup = plan_lookup(request, entity_rows)
+            rows: list[bytes | None] = (yield _ReadRows(lookup.keys)) if lookup.keys else []
+            answer = yield from self._assembled(lookup, rows, published)
+            if answer is not None:
+                return answer
+
+    def _assembled(
+        self, lookup: Lookup, rows: list[bytes | None], published: Published
+    ) -> Generator[_ReadDocuments, list[bytes | None], OnlineFeatures | None]:
+        """The answer; None where a newer snapshot has to be read for it."""
+        while True:
+            try:
+                return assemble(lookup, rows, self._clock())
+            except UnknownSchemas as unknown:
+                schema_ids = sorted(unknown.schema_ids)
+                names = [schema_document_name(unknown.view, schema_id) for schema_id in schema_ids]
+                snapshot, *documents = yield _ReadDocuments((SNAPSHOT, *names))
+                if snapshot != published.document:
+                    self._keep(snapshot)
+                    return None
+                part = next(part for part in lookup.request.parts if part.view == unknown.view)
+                learn_documents(part.decoder, unknown.view, dict(zip(schema_ids, documents, strict=True)))
+
+    def _fresh(self, refresh_after: timedelta) -> Generator[_ReadDocuments, list[bytes | None], Published]:
+        published = self._published
+        if published is not None and self._clock() - published.read_at < refresh_after:
+            return published
+        (snapshot,) = yield _ReadDocuments((SNAPSHOT,))
+        return self._keep(snapshot)
+
+    def _keep(self, snapshot: bytes | None) -> Published:
+        if snapshot is None:
+            raise NotMaterializedError(
+                f"The online store {self._place} holds nothing of project {self._project!r}. Publish it first: fsdbt materialize"
+            )
+        if self._published is None or self._published.document != snapshot:
+            self._published = Published(self._project, snapshot, self._clock())
+        else:
+            self._published.read_at = self._clock()
+        return self._published
+
+
+class OnlineFeatureStore(_Reader):
+    """The current feature values of one project. May be shared by threads.
+
+    Args:
+        url: of the online store: `redis://…`, `rediss://…`, `unix://…` or `sqlite:///file`.
+        project: the project whose features are read.
+        base_dir: the folder that a relative `sqlite:///file` starts from.
+        clock: says what time it is; for tests.
+        refresh_after: how old the snapshot of what exists may get.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        project: str,
+        *,
+        base_dir: Path | str = ".",
+        clock: Clock = utc_now,
+        refresh_after: timedelta = REFRESH_AFTER,
+    ) -> None:
+        super().__init__(url, project, clock, refresh_after)
+        self._store = open_store(url, base_dir)
+
+    @property
+    def registry(self) -> Registry:
+        """What is published: views, features and services."""
+        published: Published = self._run(self._fresh(self._refresh_after))
+        return published.registry
+
+    def get_online_features(self, entity_rows: EntityRows, features: WantedFeatures, *, full_feature_names: bool = False) -> OnlineFeatures:
+        """The current values for some entity rows.
+
+        Args:
+            entity_rows: a list of dicts, or a dict of lists. Columns that are no join keys pass through.
+            features: a feature service or its name, one reference, or a list of references (`view:feature`, `view:*`).
+            full_feature_names: name each output column `view__feature`.
+
+        Raises NotMaterializedError, UnknownNameError, EntityKeyError, RequestError, OnlineStoreUnavailableError.
+        """
+        answer: OnlineFeatures = self._run(self._steps(entity_rows, features, full_feature_names))
+        return answer
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._store.close()
+
+    def __enter__(self) -> OnlineFeatureStore:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _run(self, steps: Generator[_ReadRows | _ReadDocuments, list[bytes | None], Any]) -> Any:
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, _ReadRows):
+                    step = steps.send(self._store.read(step.keys))
+                else:
+                    step = steps.send(self._store.read_documents(self._project, step.names))
+        except StopIteration as end:
+            return end.value
+
+
+class AsyncOnlineFeatureStore(_Reader):
+    """As `OnlineFeatureStore`, for asyncio: the same arguments, answers and errors."""
+
+    def __init__(
+        self,
+        url: str,
+        project: str,
+        *,
+        base_dir: Path | str = ".",
+        clock: Clock = utc_now,
+        refresh_after: timedelta = REFRESH_AFTER,
+    ) -> None:
+        super().__init__(url, project, clock, refresh_after)
+        self._store = open_async_store(url, base_dir)
+
+    async def read_registry(self) -> Registry:
+        """What is published: views, features and services."""
+        published: Published = await self._run(self._fresh(self._refresh_after))
+        return published.registry
+
+    async def get_online_features(
+        self, entity_rows: EntityRows, features: WantedFeatures, *, full_feature_names: bool = False
+    ) -> OnlineFeatures:
+        """As `OnlineFeatureStore.get_online_features`."""
+        answer: OnlineFeatures = await self._run(self._steps(entity_rows, features, full_feature_names))
+        return answer
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._store.close()
+
+    async def __aenter__(self) -> AsyncOnlineFeatureStore:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def _run(self, steps: Generator[_ReadRows | _ReadDocuments, list[bytes | None], Any]) -> Any:
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, _ReadRows):
+                    step = steps.send(await self._store.read(step.keys))
+                else:
+                    step = steps.send(await self._store.read_documents(self._project, step.names))
+        except StopIteration as end:
+            return end.value
