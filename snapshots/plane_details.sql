@@ -1,5 +1,6 @@
 {% snapshot plane_details %}
 {{ config(
+    target_schema=target.schema,
     unique_key='tailnum',
     strategy='timestamp',
     updated_at='recorded_at',

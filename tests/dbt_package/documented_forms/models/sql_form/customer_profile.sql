@@ -1,0 +1,12 @@
+{{ config(
+    event_time='changed_at',
+    tags=['profile'],
+    meta={'feature_view': {'entity': 'customer', 'timestamp': 'changed_at', 'ttl': '365 days'}},
+) }}
+
+select
+    cast('C-1' as varchar) as customer,
+    cast('2024-05-01 10:00:00' as timestamp) as changed_at,
+    cast('2024-05-01 11:00:00' as timestamp) as loaded_at,
+    cast('2024-01-31' as date) as signed_up_on,
+    cast(['a', 'b'] as varchar[]) as segments
