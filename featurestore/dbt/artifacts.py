@@ -62,8 +62,12 @@ class Manifest:
             raise UnknownNameError("model", model, known)
         return known[model]
 
-    def tested_models(self, test: str) -> tuple[str, ...]:
-        """The unique ids of what a data test is about."""
+    def failed_tests(self, run: RunResults) -> dict[str, str]:
+        """The name of a data test that failed in that run, by the unique id of each model it is about. A warning is no failure."""
+        failed = [result.unique_id for result in run.results if result.status in _FAILED_TEST]
+        return {model: _test_name(test) for test in failed for model in self._tested_models(test)}
+
+    def _tested_models(self, test: str) -> tuple[str, ...]:
         if test not in self.raw_tests:
             return ()
         node = msgspec.json.decode(self.raw_tests[test], type=TestNode)
@@ -110,11 +114,6 @@ class RunResults:
     def status(self, unique_id: str) -> NodeResult | None:
         """How that node fared, or None where the run had nothing to do with it."""
         return self._by_id.get(unique_id)
-
-    def failed_tests(self, manifest: Manifest) -> dict[str, str]:
-        """The name of a data test that failed, by the unique id of each model it is about. A warning is no failure."""
-        failed = [result.unique_id for result in self.results if result.status in _FAILED_TEST]
-        return {model: _test_name(test) for test in failed for model in manifest.tested_models(test)}
 
 
 def read_manifest(path: Path | str, *, project_name: str | None = None) -> Manifest:

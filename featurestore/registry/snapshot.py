@@ -96,7 +96,7 @@ def _reader(hint: Any) -> _Reader:
     if hint is timedelta:
         return lambda micros: timedelta(microseconds=micros)
     if dataclasses.is_dataclass(hint):
-        return partial(_record, hint)
+        return partial(_record, cast(Callable[..., Any], hint))
     if issubclass(hint, Enum):
         return cast(_Reader, hint)
     return _same

@@ -1,0 +1,138 @@
+"""The settings in force, and where each came from: a flag beats the environment, which beats dbt_project.yml, which beats the default.
+
+In dbt_project.yml they stand under `vars: {featurestore: …}`, with Jinja rendered, so that a password can come from `env_var`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from featurestore.dbt.jinja import render
+from featurestore.dbt.meta import DEFAULTS_KEYS, FeatureViewDefaults, read_defaults
+from featurestore.dbt.project import DbtProject
+from featurestore.errors import SettingsError, did_you_mean
+from featurestore.online_store.connect import without_secrets
+from featurestore.timestamps import format_duration
+
+DEFAULT_ONLINE_STORE = "sqlite:///online_store.db"
+SETTINGS = ("online_store", "project", "defaults")
+"""What may stand under `vars: {featurestore: …}`."""
+
+_VARS = "vars: featurestore"
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSetting:
+    """One line of `fsdbt config`."""
+
+    name: str
+    value: str
+    """As it may be shown: without passwords."""
+
+    origin: str
+    """Where it came from, such as `--online-store`, `FSDBT_ONLINE_STORE` or `dbt_project.yml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one project and target."""
+
+    online_store: str = field(repr=False)
+    """The URL of the online store. May hold a password."""
+
+    project: str
+    """What the project is called in the online store."""
+
+    defaults: FeatureViewDefaults
+    origins: Mapping[str, str]
+    """Where each setting came from."""
+
+    def shown(self) -> tuple[ShownSetting, ...]:
+        """Every setting, fit to be shown."""
+        values = {"online_store": without_secrets(self.online_store), "project": self.project}
+        values.update({f"defaults.{key}": _default_text(self.defaults, key) for key in DEFAULTS_KEYS})
+        return tuple(ShownSetting(name, value, self.origins[name]) for name, value in values.items())
+
+
+def load_settings(project: DbtProject, target_name: str, flags: Mapping[str, str | None]) -> Settings:
+    """The settings in force.
+
+    Args:
+        target_name: the dbt target, which `online_store` may depend on.
+        flags: what the caller said itself, by setting; None where it did not.
+
+    Raises SettingsError naming every setting that is wrong.
+    """
+    written = _written_settings(project, target_name)
+    problems: list[str] = [f"{_VARS}: there is no setting {key!r}.{did_you_mean(key, SETTINGS)}" for key in written if key not in SETTINGS]
+    online_store, project_name = (
+        _text_setting(name, flags.get(name), written.get(name), default, target_name, problems)
+        for name, default in (("online_store", DEFAULT_ONLINE_STORE), ("project", project.name))
+    )
+    if any(mark in project_name[0] for mark in ":{}/ "):
+        problems.append(f"project: {project_name[0]!r} is part of every key, so it cannot hold a colon, a slash, braces or spaces.")
+    said_defaults = written.get("defaults")
+    defaults = read_defaults(said_defaults, lambda key, message: problems.append(f"{_VARS}: {key}: {message}"))
+    if problems:
+        raise SettingsError("\n".join([f"{project.directory / 'dbt_project.yml'}:", *(f"  {problem}" for problem in problems)]))
+    said = said_defaults if isinstance(said_defaults, Mapping) else {}
+    origins = {"online_store": online_store[1], "project": project_name[1]}
+    origins.update({f"defaults.{key}": "dbt_project.yml" if key in said else _DEFAULT for key in DEFAULTS_KEYS})
+    return Settings(online_store[0], project_name[0], defaults, origins)
+
+
+def _written_settings(project: DbtProject, target_name: str) -> dict[str, Any]:
+    """What dbt_project.yml says, rendered. Only the chosen target's URL is: others may name variables nobody set."""
+    path = project.directory / "dbt_project.yml"
+    written = project.var("featurestore")
+    if written is None:
+        return {}
+    if not isinstance(written, Mapping):
+        raise SettingsError(f"{path}: {_VARS} must be a mapping of settings to values.")
+    chosen = dict(written)
+    if isinstance(chosen.get("online_store"), Mapping):
+        chosen["online_store"] = _of_target(path, chosen["online_store"], target_name)
+    rendered = {}
+    for key, value in chosen.items():
+        try:
+            rendered[str(key)] = render(value, {"target": {"name": target_name}}, project.vars)
+        except ValueError as error:
+            raise SettingsError(f"{path}: {_VARS}: {key}: {error}.") from None
+    return rendered
+
+
+def _of_target(path: object, urls: Mapping[str, Any], target_name: str) -> Any:
+    """The URL of that target; `default` holds for those not named."""
+    if target_name in urls:
+        return urls[target_name]
+    if "default" in urls:
+        return urls["default"]
+    known = did_you_mean(target_name, map(str, urls))
+    raise SettingsError(f"{path}: {_VARS}: online_store: there is no URL for the target {target_name!r}.{known} Add one, or `default`.")
+
+
+def _text_setting(name: str, flag: str | None, written: object, default: str, target_name: str, problems: list[str]) -> tuple[str, str]:
+    """A setting's value and where it came from."""
+    variable = f"FSDBT_{name.upper()}"
+    if flag is not None:
+        return flag, f"--{name.replace('_', '-')}"
+    if os.environ.get(variable):
+        return os.environ[variable], variable
+    if written is None:
+        return default, _DEFAULT
+    if not isinstance(written, str) or not written:
+        problems.append(f"{_VARS}: {name}: must be a text, not {type(written).__name__}.")
+        return default, _DEFAULT
+    return written, "dbt_project.yml"
+
+
+def _default_text(defaults: FeatureViewDefaults, key: str) -> str:
+    if key == "ttl":
+        return "none" if defaults.ttl is None else format_duration(defaults.ttl)
+    if key == "available_after":
+        return format_duration(defaults.available_after)
+    return str(defaults.online).lower() if key == "online" else defaults.late_data.value

@@ -1,0 +1,174 @@
+"""From dbt's manifest to the registry: finds what is tagged, gives it types, and names everything that is wrong at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from featurestore.registry.definitions import Column, Entity, FeatureService, FeatureView, Owner, Relation
+from featurestore.registry.registry import Registry
+from featurestore.registry.value_types import UNRESOLVED, DecimalType, IntegerType, TimestampType, ValueType
+
+from .artifacts import Manifest
+from .columns import ModelColumns, is_complete, model_columns
+from .meta import SERVICE, VIEW, FeatureViewDefaults, read_feature_view
+from .nodes import Node
+from .problems import Problems
+from .services import build_service
+from .views import TaggedModel, build_view
+
+Describe = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
+"""Asks the warehouse for the columns of relations; one that does not exist is absent from the answer."""
+
+_DIALECTS = {"athena": "trino", "fabric": "tsql", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
+_VIEW_KEY, _SERVICE_KEY = "feature_view", "feature_service"
+
+
+def dialect_of(adapter_type: str) -> str:
+    """The sqlglot name of the SQL that an adapter of dbt speaks."""
+    return _DIALECTS.get(adapter_type, adapter_type)
+
+
+def load_registry(manifest: Manifest, *, defaults: FeatureViewDefaults | None = None, describe: Describe | None = None) -> Registry:
+    """All feature views and feature services that the project and its packages declare.
+
+    Args:
+        defaults: what holds for every view that does not say otherwise.
+        describe: asked once, for the tables of all models whose files do not say every column and its type. None: what is not
+            declared stays unresolved.
+
+    Raises DeclarationError with every problem found.
+    """
+    problems = Problems()
+    models = list(_tagged_models(manifest, defaults or FeatureViewDefaults(), problems))
+    columns = _columns(models, describe, dialect_of(manifest.adapter_type))
+    views: dict[str, FeatureView] = {}
+    built: list[FeatureView] = []
+    for model in models:
+        owner = manifest.groups.get(model.node.group or model.node.config.group or "", Owner())
+        view = build_view(model, columns[model.node.unique_id], manifest.adapter_type, owner)
+        if view is None:
+            continue
+        first = views.setdefault(view.name, view)
+        if first is not view:
+            model.report(VIEW, f"there is another feature view {view.name!r}: {first.unique_id}. Names must differ across packages.")
+        built.append(view)
+    _check_entities(built, problems, manifest)
+    open_views = [model.node.view_name for model in models if not columns[model.node.unique_id].known]
+    failed = {model.node.view_name for model in models} - set(views)
+    services = _services(manifest, views, failed, open_views, problems)
+    problems.raise_any()
+    return Registry(manifest.project_name, tuple(sorted(built, key=lambda view: view.name)), services)
+
+
+def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: Problems) -> Iterator[TaggedModel]:
+    for node in manifest.nodes.values():
+        meta = node.meta
+        if not meta:
+            continue
+        report = problems.about(_declaring_file(node, manifest), node.view_name)
+        _report_misplaced(meta, _VIEW_KEY, _SERVICE_KEY, "an exposure of type ml", report)
+        if meta.get(_VIEW_KEY) in (None, False):
+            continue
+        if node.resource_type not in ("model", "snapshot"):
+            report(VIEW, f"a {node.resource_type} cannot be a feature view. Select from it in a model, and tag that.")
+            continue
+        if node.config.materialized == "ephemeral":
+            report("config.materialized", "an ephemeral model has no rows to read. Materialize it as a table, view or incremental.")
+            continue
+        said = read_feature_view(meta[_VIEW_KEY], defaults, report)
+        if said is not None:
+            yield TaggedModel(node, said, node.columns(), manifest.semantic_models.get(node.unique_id), report)
+    for node in _disabled(manifest):
+        if node.package_name == manifest.project_name and not node.is_conditional():
+            report = problems.about(_declaring_file(node, manifest), node.view_name)
+            report("config.enabled", f"is false, so its features do not exist. Enable the model, or remove {VIEW}.")
+
+
+def _disabled(manifest: Manifest) -> Iterator[Node]:
+    """Tagged models that dbt leaves out, unless another file defines the same one."""
+    for node in manifest.disabled:
+        if node.unique_id not in manifest.nodes and node.meta.get(_VIEW_KEY) not in (None, False):
+            yield node
+
+
+def _report_misplaced(meta: Mapping[str, object], right: str, wrong: str, place: str, report: Callable[[str, str], None]) -> None:
+    if wrong in meta:
+        report(f"meta.{wrong}", f"belongs on {place}.")
+    for key in meta:
+        # Only a near miss is taken for a slip: a project may have words of its own in meta.
+        if key not in (right, wrong) and difflib.SequenceMatcher(None, key, right).ratio() > 0.9:
+            report(f"meta.{key}", f"there is no such key. Did you mean {right!r}?")
+
+
+def _columns(models: Sequence[TaggedModel], describe: Describe | None, dialect: str) -> dict[str, ModelColumns]:
+    incomplete = [model.node.relation for model in models if not is_complete(model.node, model.declared)]
+    described = describe(tuple(dict.fromkeys(incomplete))) if describe is not None and incomplete else {}
+    return {
+        model.node.unique_id: model_columns(model.node, model.declared, described.get(model.node.relation), dialect) for model in models
+    }
+
+
+def _check_entities(views: Sequence[FeatureView], problems: Problems, manifest: Manifest) -> None:
+    """An entity has the same join keys, of compatible types, in every view."""
+    firsts: dict[str, tuple[Entity, FeatureView]] = {}
+    for view in views:
+        report = problems.about(_declaring_file(manifest.nodes[view.unique_id], manifest), view.name)
+        for entity in view.entities:
+            first, other = firsts.setdefault(entity.name, (entity, view))
+            path = f"{VIEW}.entities.{entity.name}"
+            here, there = ([key.name for key in each.join_keys] for each in (entity, first))
+            if here != there:
+                report(
+                    path,
+                    f"its join key is {', '.join(here)} here and {', '.join(there)} in {other.name}. "
+                    "Use the same columns, or give one of the entities another name.",
+                )
+                continue
+            for key, same in zip(entity.join_keys, first.join_keys, strict=True):
+                if _kind(key.value_type) != _kind(same.value_type) and UNRESOLVED not in (key.value_type, same.value_type):
+                    report(path, f"{key.name!r} is {key.value_type} here and {same.value_type} in {other.name}. Cast one in its model.")
+
+
+def _kind(value_type: ValueType) -> object:
+    """What two types must have in common for their values to be spelled alike in a key."""
+    if isinstance(value_type, DecimalType):
+        return DecimalType, value_type.scale
+    if isinstance(value_type, IntegerType | TimestampType):
+        return type(value_type)
+    return value_type
+
+
+def _services(
+    manifest: Manifest, views: Mapping[str, FeatureView], failed: set[str], open_views: Sequence[str], problems: Problems
+) -> tuple[FeatureService, ...]:
+    named = dict(views)
+    named.update({view.name.removesuffix(f".v{view.version}"): view for view in views.values() if view.version and view.is_latest_version})
+    absent = {node.view_name: "the model is no feature view. Tag it with meta.feature_view." for node in manifest.nodes.values()}
+    absent.update({node.view_name: "the model is disabled." for node in _disabled(manifest)})
+    absent.update(dict.fromkeys(failed, "the feature view has problems of its own."))
+    services: dict[str, FeatureService] = {}
+    for exposure in manifest.exposures.values():
+        if not exposure.meta:
+            continue
+        report = problems.about(_located(exposure.original_file_path, exposure.package_name, manifest), exposure.name)
+        _report_misplaced(exposure.meta, _SERVICE_KEY, _VIEW_KEY, "a model or a snapshot", report)
+        if exposure.meta.get(_SERVICE_KEY) in (None, False):
+            continue
+        service = build_service(exposure, named, absent, open_views, report)
+        if services.setdefault(service.name, service) is not service:
+            first = services[service.name].unique_id
+            report(SERVICE, f"there is another feature service {service.name!r}: {first}. Names must differ across packages.")
+    return tuple(services[name] for name in sorted(services))
+
+
+def _declaring_file(node: Node, manifest: Manifest) -> str:
+    """The file where a person finds the declaration: the model's own SQL where that says it, else its YAML."""
+    path = node.original_file_path
+    if node.patch_path and not node.mentions_in_code(_VIEW_KEY):
+        path = node.patch_path.partition("://")[2] or node.patch_path
+    return _located(path, node.package_name, manifest)
+
+
+def _located(path: str, package: str, manifest: Manifest) -> str:
+    return path if package in ("", manifest.project_name) else f"dbt_packages/{package}/{path}"
