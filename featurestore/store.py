@@ -13,11 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from featurestore.config import Settings, load_settings
-from featurestore.dbt.artifacts import Manifest, read_manifest
+from featurestore.dbt.artifacts import Manifest, RunResults, read_manifest, read_run_results
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
-from featurestore.dbt.run_results import RunResults, read_run_results
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry
 from featurestore.timestamps import Clock, utc_now
