@@ -1,7 +1,12 @@
 {{ config(
     event_time='changed_at',
     tags=['profile'],
-    meta={'feature_view': {'entity': 'customer', 'timestamp': 'changed_at', 'ttl': '365 days'}},
+    meta={'feature_view': {
+        'entity': 'customer',
+        'timestamp': 'changed_at',
+        'created_timestamp': 'loaded_at',
+        'ttl': '365 days',
+    }},
 ) }}
 
 select
