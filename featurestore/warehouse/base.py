@@ -11,20 +11,35 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import Column, Relation
 
+BATCH_ROWS = 100_000
+"""Rows of one batch of an answer: large enough to encode fast, small enough that a few of them fit anywhere."""
+
 
 class WarehouseSession(Protocol):
-    """One connection, held for as long as one job needs it."""
+    """One connection, held for as long as one job needs it. It has one answer open at a time."""
 
     def upload(self, name: str, rows: pa.RecordBatchReader) -> None:
         """Put rows into a temporary table of that name, streaming."""
+        ...
+
+    def keep(self, name: str, query: exp.Query) -> None:
+        """Put the answer of a query into a temporary table of that name."""
         ...
 
     def query(self, statement: exp.Expression | str) -> pa.RecordBatchReader:
         """Run one SELECT and stream its answer. Raises WarehouseError with the warehouse's own words."""
         ...
 
-    def execute(self, statement: exp.Expression | str) -> None:
-        """Run one statement that answers nothing."""
+    def columns(self, query: exp.Query) -> tuple[Column, ...]:
+        """What columns a query answers with, without running it. A type that no feature can have is `UNRESOLVED`."""
+        ...
+
+    def row_count(self, of: exp.Table) -> int | None:
+        """About how many rows a relation has, as the warehouse's statistics say without reading it. None where they do not."""
+        ...
+
+    def create_table(self, relation: Relation, query: exp.Query) -> int:
+        """Create or replace a table with the answer of a query, at once or not at all, and say how many rows it has."""
         ...
 
 

@@ -1,0 +1,172 @@
+"""The newest values of a view at an instant: what materialize publishes, and exactly what training would say for (key, that instant).
+
+By position the answer has the join keys, the event timestamp and `valid_to` as naive UTC (null unless a snapshot), then every feature.
+The TTL is not applied: expiry is decided at read. As in training, keys and timestamps find the row first, and its features come back by
+an equi-join.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlglot import exp
+
+from featurestore.registry.definitions import FeatureView
+
+from .dialects import dialect_named
+from .expressions import (
+    BIGINT,
+    TIMESTAMP,
+    any_of,
+    column,
+    count_where,
+    earlier,
+    identifier,
+    instant_literal,
+    is_null,
+    named,
+    null_of,
+    smallest_where,
+    table,
+    unused,
+    window,
+)
+from .history import History, as_known, history_names
+
+
+def latest_rows(
+    view: FeatureView, at: datetime, dialect: str, *, changed_since: datetime | None = None, counted_at: datetime | None = None
+) -> exp.Select:
+    """One row for each entity key of which a row counts at `at`: the row that wins.
+
+    Args:
+        view: the feature view.
+        at: the instant; naive is read as UTC.
+        dialect: sqlglot's name of the warehouse's SQL.
+        changed_since: only keys with a row written at this instant or later, by its created timestamp.
+        counted_at: only keys with a row that began to count, or ended, after this instant. With both, keys of either kind.
+
+    What is said of a key comes from its whole history, whatever made it one of those asked for.
+    """
+    latest = _Latest(History(view, history_names(view), dialect_named(dialect)), at)
+    news = latest.news(changed_since, counted_at)
+    queries = [("changed", latest.changed(news))] if news else []
+    known = latest.of_changed(latest.known()) if news else latest.known()
+    queries += [("known", known), ("newest", latest.newest()), ("history", latest.history_then())]
+    return latest.answer(queries)
+
+
+def view_bounds(view: FeatureView, at: datetime, dialect: str, *, created_before: datetime | None = None) -> exp.Select:
+    """One row that says what a view holds, so that the next run can tell what it may skip.
+
+    Its columns: `created_timestamp`, the newest in the view; `older_rows`, how many rows were created before that or at no known time;
+    `created_before`, how many were created before the instant given, or at no known time; and `next_change`, the first instant after
+    `at` at which a row starts to count (or, where validity may overlap, ends, so that an older one comes back). Null where there is
+    nothing to say.
+    """
+    history = History(view, history_names(view), dialect_named(dialect))
+    names = history.names
+    written, known_at, valid_to = column(names.created_timestamp), column(names.known_at), column(names.valid_to)
+    rows = history.select(created=True, valid_to=True, known_at=True)
+    nothing, never = null_of(BIGINT), null_of(TIMESTAMP)
+    starts = smallest_where(exp.GT(this=known_at, expression=instant_literal(at)), known_at)
+    if view.valid_to is not None and not view.disjoint_validity:
+        turns = exp.Case(
+            ifs=[exp.If(this=exp.GT(this=known_at.copy(), expression=instant_literal(at)), true=known_at.copy())], default=valid_to
+        )
+        starts = smallest_where(exp.GT(this=turns, expression=instant_literal(at)), turns)
+    query = exp.select(named(starts, "next_change")).from_(table("history")).with_(identifier("history"), as_=rows)
+    if view.created_timestamp is None:
+        return query.select(named(never, "created_timestamp"), named(nothing, "older_rows"), named(nothing.copy(), "created_before"))
+    newest = exp.select(exp.Max(this=written)).from_(table("history")).subquery()
+    before = count_where(_written_before(written, instant_literal(created_before))) if created_before is not None else nothing
+    return query.select(
+        named(exp.Max(this=written.copy()), "created_timestamp"),
+        named(count_where(_written_before(written, newest)), "older_rows"),
+        named(before, "created_before"),
+    )
+
+
+def _written_before(written: exp.Expression, instant: exp.Expression) -> exp.Expression:
+    return any_of(is_null(written), exp.LT(this=written.copy(), expression=instant))
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The CTEs of one query of newest rows."""
+
+    history: History
+    at: datetime
+
+    def known(self) -> exp.Select:
+        """Keys and timestamps of the rows that count at the instant."""
+        return self._counting(self.history.select())
+
+    def history_then(self) -> exp.Select:
+        """The same rows with all that is asked of them."""
+        return self._counting(self.history.select(self.history.view.features, created=True, valid_to=True))
+
+    def news(self, changed_since: datetime | None, counted_at: datetime | None) -> list[exp.Expression]:
+        """The conditions of which one makes a row's key one of those asked for."""
+        view, names = self.history.view, self.history.names
+        news: list[exp.Expression] = []
+        if changed_since is not None and view.created_timestamp is not None:
+            news.append(exp.GTE(this=column(names.created_timestamp), expression=instant_literal(changed_since)))
+        if counted_at is not None:
+            news.append(exp.GT(this=column(names.known_at), expression=instant_literal(counted_at)))
+            if view.valid_to is not None:
+                news.append(exp.GT(this=column(names.valid_to), expression=instant_literal(counted_at)))
+        return news
+
+    def changed(self, news: list[exp.Expression]) -> exp.Select:
+        """The keys of which something is new."""
+        rows = self.history.select(created=True, valid_to=True, known_at=True).subquery(identifier("rows"))
+        return exp.select(*self._keys()).distinct().from_(rows).where(exp.or_(*news))
+
+    def of_changed(self, rows: exp.Select) -> exp.Select:
+        """Only those rows of the view whose keys changed."""
+        here = self.history.view.relation.identifier
+        same = [exp.EQ(this=column(key, "changed"), expression=column(key, here)) for key in self.history.keys]
+        return rows.join(table("changed"), on=exp.and_(*same), join_type="inner")
+
+    def newest(self) -> exp.Select:
+        """Each key's winning timestamp."""
+        timestamp = column(self.history.names.event_timestamp)
+        winning = named(exp.Max(this=timestamp), timestamp.name)
+        return exp.select(*self._keys(), winning).from_(table("known")).group_by(*self._keys())
+
+    def answer(self, queries: list[tuple[str, exp.Select]]) -> exp.Select:
+        """The rows of those timestamps, told apart where several share key and timestamp."""
+        history, names, view = self.history, self.history.names, self.history.view
+        same = [exp.EQ(this=column(name, "newest"), expression=column(name, "history")) for name in (*history.keys, names.event_timestamp)]
+        valid_to = column(names.valid_to, "history") if view.valid_to else null_of(TIMESTAMP)
+        features = [feature.name for feature in view.features]
+        found = exp.select(
+            *(column(name, "history") for name in (*history.keys, names.event_timestamp)),
+            named(valid_to, names.valid_to),
+            *(column(name, "history") for name in features),
+        )
+        found = found.from_(table("newest")).join(table("history"), on=exp.and_(*same), join_type="inner")
+        if not view.unique_rows:
+            place = unused("place", [*history.keys, names.event_timestamp, names.valid_to, *features])
+            rank = window(exp.RowNumber(), [column(key, "newest") for key in history.keys], history.newest_first("history"))
+            queries = [*queries, ("ranked", found.select(named(rank, place)))]
+            wanted = [*history.keys, names.event_timestamp, names.valid_to, *features]
+            found = exp.select(*(column(name) for name in wanted)).from_(table("ranked")).where(column(place).eq(exp.Literal.number(1)))
+        for name, cte in queries:
+            found = found.with_(identifier(name), as_=cte, copy=False)
+        return found
+
+    def _keys(self) -> list[exp.Expression]:
+        return [column(key) for key in self.history.keys]
+
+    def _counting(self, rows: exp.Select) -> exp.Select:
+        """Known by `at` and not ended then. The arithmetic is on the constant, so that a warehouse can skip what is newer."""
+        view, history, at = self.history.view, self.history, instant_literal(self.at)
+        rows = rows.where(exp.LTE(this=history.event_timestamp, expression=earlier(at, view.available_after)))
+        if as_known(view):
+            rows = rows.where(any_of(is_null(history.created_timestamp), exp.LTE(this=history.created_timestamp, expression=at.copy())))
+        if view.valid_to is not None:
+            rows = rows.where(any_of(is_null(history.valid_to), exp.GT(this=history.valid_to, expression=at.copy())))
+        return rows

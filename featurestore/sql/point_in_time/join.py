@@ -1,0 +1,213 @@
+"""What a point-in-time join asks for, said without saying how, and the query that answers it.
+
+The query has one shape, whatever the strategy. `asked` numbers the spine's rows and holds their keys and instants. For each view the
+strategy finds, from keys and timestamps alone, which row each asked row sees (`<view>_matched`); the values come back by an equi-join
+(`<view>_values`), and only there are rows that share keys and timestamp told apart. The spine is joined to the values by row number
+and comes back in its own order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlglot import exp
+
+from featurestore.registry.definitions import Column, FeatureView
+from featurestore.registry.registry import RequestedView
+from featurestore.sql.dialects import Dialect
+from featurestore.sql.expressions import ascending, column, earlier, identifier, instant, key_value, named, table, unused
+from featurestore.sql.history import History, HistoryNames, as_known, history_names
+
+
+class Strategy(str, Enum):
+    """How the row that each spine row sees is found."""
+
+    ASOF = "asof"
+    """The warehouse's own ASOF join, over keys and timestamps."""
+
+    THIN_UNION = "thin_union"
+    """Keys and timestamps of both sides in one timeline, and a running maximum along it. Runs everywhere."""
+
+    VALIDITY_RANGES = "validity_ranges"
+    """Every row valid at the asked instant, and the newest of them: exact where validity overlaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPlan:
+    """How one view of a join is to be read."""
+
+    strategy: Strategy
+    prune: bool = False
+    """Whether the view is cut down to the spine's keys first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spine:
+    """The rows that training asks about."""
+
+    source: exp.Expression
+    """Where they are: a table, or a subquery."""
+
+    columns: tuple[Column, ...]
+    """All of them, in order."""
+
+    event_timestamp: str
+    row_number: str | None = None
+    """The column of the source that numbers its rows; without one the query numbers them."""
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class PointInTimeJoin:
+    """For each row of the spine, the features of each view as they were known then."""
+
+    spine: Spine
+    views: tuple[RequestedView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpineNames:
+    """What the query calls the CTEs of the spine and their columns."""
+
+    spine: str
+    asked: str
+    row_number: str
+    asked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewScope:
+    """What a strategy has to work with: one view's history, the spine's names, and the names of this view's CTEs."""
+
+    history: History
+    spine: SpineNames
+    plan: ViewPlan
+    prefix: str
+
+    @property
+    def view(self) -> FeatureView:
+        return self.history.view
+
+    @property
+    def names(self) -> HistoryNames:
+        return self.history.names
+
+    def cte(self, part: str) -> str:
+        """The name of one of this view's CTEs."""
+        return f"{self.prefix}_{part}"
+
+    def same_key(self, left: str, right: str) -> list[exp.Expression]:
+        """That two relations speak of the same entity key. A null key equals nothing."""
+        return [exp.EQ(this=column(key, left), expression=column(key, right)) for key in self.history.keys]
+
+    def key_columns(self, of: str | None = None) -> list[exp.Expression]:
+        """The join keys, as columns of `of`."""
+        return [column(key, of) for key in self.history.keys]
+
+    def unexpired(self, asked: str, row: str) -> list[exp.Expression]:
+        """That the row of one relation is no older than the TTL at the instant of another: a condition, or none."""
+        if self.view.ttl is None:
+            return []
+        oldest = earlier(column(self.spine.asked_at, asked), self.view.ttl)
+        return [exp.GTE(this=column(self.names.event_timestamp, row), expression=oldest)]
+
+
+NamedQuery = tuple[str, exp.Query]
+
+
+def point_in_time_query(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], dialect: Dialect) -> exp.Select:
+    """The SELECT that answers `join`, each view read as its plan (by the view's name) says."""
+    spine_names = _spine_names(join)
+    query = exp.select(*(column(spine_column.name, spine_names.spine) for spine_column in join.spine.columns))
+    ctes: list[NamedQuery] = [
+        (spine_names.spine, _numbered_spine(join.spine, spine_names)),
+        (spine_names.asked, _asked(join, spine_names, dialect)),
+    ]
+    query = query.from_(table(spine_names.spine))
+    for requested, prefix in zip(join.views, _prefixes(join), strict=True):
+        history = History(requested.view, history_names(requested.view, (spine_names.row_number, spine_names.asked_at)), dialect)
+        scope = ViewScope(history, spine_names, plans[requested.view.name], prefix)
+        ctes += _view_ctes(scope, requested)
+        values = scope.cte("values")
+        query = query.select(*(column(name, values) for name in requested.output_names))
+        row_number = spine_names.row_number
+        query = query.join(table(values), on=column(row_number, values).eq(column(row_number, spine_names.spine)), join_type="left")
+    for name, cte in ctes:
+        query = query.with_(identifier(name), as_=cte, copy=False)
+    return query.order_by(ascending(column(spine_names.row_number, spine_names.spine)))
+
+
+def _view_ctes(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
+    from . import asof, thin_union, validity_ranges
+    from .values import values_by_timestamp, values_by_version
+
+    match scope.plan.strategy:
+        case Strategy.ASOF:
+            return [*asof.matched(scope), *values_by_timestamp(scope, requested)]
+        case Strategy.THIN_UNION:
+            return [*thin_union.matched(scope), *values_by_timestamp(scope, requested)]
+        case Strategy.VALIDITY_RANGES:
+            return [*validity_ranges.matched(scope), *values_by_version(scope, requested)]
+
+
+def _spine_names(join: PointInTimeJoin) -> SpineNames:
+    relations = [requested.view.relation.identifier for requested in join.views]
+    columns: list[str] = [spine_column.name for spine_column in join.spine.columns]
+    for requested in join.views:
+        columns += [feature.name for feature in requested.view.features]
+        columns += [key.name for key in requested.view.join_keys]
+        columns += requested.output_names
+    taken = [*relations, *_tables_of(join.spine.source)]
+    return SpineNames(
+        spine=unused("spine", taken),
+        asked=unused("asked", taken),
+        row_number=join.spine.row_number or unused("row_number", columns),
+        asked_at=unused("asked_at", columns),
+    )
+
+
+def _tables_of(source: exp.Expression) -> Iterable[str]:
+    """Words of the spine's own text that a CTE must not be called: it would hide a table of that name from it."""
+    for found in source.find_all(exp.Table):
+        yield found.name
+    for raw in source.find_all(exp.Var):
+        yield from (word for word in ("spine", "asked") if word in raw.name.casefold())
+
+
+def _prefixes(join: PointInTimeJoin) -> Sequence[str]:
+    prefixes: list[str] = []
+    for requested in join.views:
+        prefixes.append(unused(requested.view.name.replace(".", "_"), prefixes))
+    return prefixes
+
+
+def _numbered_spine(spine: Spine, names: SpineNames) -> exp.Select:
+    if spine.row_number is None:
+        number: exp.Expression = named(exp.Window(this=exp.RowNumber()), names.row_number)
+    else:
+        number = column(spine.row_number)
+    return exp.select(number, *(column(spine_column.name) for spine_column in spine.columns)).from_(spine.source)
+
+
+def _asked(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Select:
+    timestamp = join.spine.column(join.spine.event_timestamp)
+    keys = {key.name: None for requested in join.views for key in requested.view.join_keys}
+    chosen = [
+        column(names.row_number),
+        named(instant(column(timestamp.name), timestamp.value_type, dialect), names.asked_at),
+        *(named(key_value(column(key), join.spine.column(key).value_type), key) for key in keys),
+    ]
+    return exp.select(*chosen).from_(table(names.spine))
+
+
+def carried(scope: ViewScope) -> list[str]:
+    """Columns of the history, besides the keys, by which a matched row is found again."""
+    found = [scope.names.event_timestamp]
+    if as_known(scope.view):
+        found.append(scope.names.created_timestamp)
+    return found

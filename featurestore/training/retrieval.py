@@ -1,0 +1,221 @@
+"""Training data: for each row of the spine, the features as they were known then.
+
+Nothing runs until the answer is asked for, and then in one connection: the spine goes into a temporary table, the rows are counted, the
+plan is made, and the answer streams out in the spine's order.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from featurestore.errors import NotInstalledError, RequestError, WarehouseError
+from featurestore.registry.definitions import Relation
+from featurestore.registry.registry import RequestedView
+from featurestore.sql.dialects import Dialect, dialect_named
+from featurestore.sql.expressions import column, relation, render, table
+from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, point_in_time_query
+from featurestore.warehouse.base import Warehouse, WarehouseSession
+
+from .plan import Explanation, decide
+from .spine import UPLOADED, LoadedSpine, SpineSource, checked_spine, restored, spine_source
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+def historical_features(
+    warehouse: Warehouse,
+    views: Sequence[RequestedView],
+    entity_df: Any,
+    *,
+    relation_of: Callable[[str], Relation],
+    event_timestamp: str = "event_timestamp",
+) -> RetrievalJob:
+    """The features of those views, joined to the spine at each row's own time.
+
+    Args:
+        warehouse: where the views are.
+        views: what is asked for, in order.
+        entity_df: an Arrow stream of any library, SQL text, or a `Ref`.
+        relation_of: says where a dbt model of that name has its rows.
+        event_timestamp: the spine's timestamp column.
+    """
+    return RetrievalJob(warehouse, tuple(views), spine_source(entity_df, relation_of), event_timestamp)
+
+
+@dataclass(frozen=True)
+class RetrievalJob:
+    """A training set that can be had in several forms. Every form is computed afresh, from what the warehouse holds then."""
+
+    warehouse: Warehouse = field(repr=False)
+    views: tuple[RequestedView, ...]
+    spine: SpineSource = field(repr=False)
+    event_timestamp: str = "event_timestamp"
+
+    @property
+    def sql(self) -> str:
+        """The SELECT that answers it. A spine that comes from outside the warehouse is the temporary table `entity_df` in it."""
+        with self._prepared() as prepared:
+            return render(prepared.query(shown=True), prepared.dialect)
+
+    def explain(self) -> Explanation:
+        """How each view is read, and why; `str()` of it is a sentence for each."""
+        with self._prepared() as prepared:
+            return prepared.explanation
+
+    def to_arrow_batches(self) -> pa.RecordBatchReader:
+        """The answer as a stream, in the spine's order. The warehouse stays open until it is read to its end or closed."""
+        return _opened(self._batches())
+
+    def to_arrow(self) -> pa.Table:
+        """The answer as an Arrow table."""
+        return self.to_arrow_batches().read_all()
+
+    def head(self, rows: int) -> pa.Table:
+        """The answer for the first rows of the spine only."""
+        return _opened(self._batches(rows)).read_all()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The answer as a pandas dataframe; integers and booleans in pandas' nullable types, since a feature may be missing."""
+        pandas = _imported("pandas", "A pandas dataframe")
+        nullable = {getattr(pa, name.lower())(): getattr(pandas, f"{name}Dtype")() for name in _NULLABLE_INTEGERS}
+        nullable[pa.bool_()] = pandas.BooleanDtype()
+        answer = self.to_arrow()
+        features = {name for view in self.views for name in view.output_names}
+        spine = answer.select([name for name in answer.column_names if name not in features]).to_pandas()
+        values = answer.select([name for name in answer.column_names if name in features])
+        return pandas.concat([spine, values.replace_schema_metadata(None).to_pandas(types_mapper=nullable.get)], axis=1)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The answer as a polars dataframe."""
+        polars = _imported("polars", "A polars dataframe")
+        frame: pl.DataFrame = polars.from_arrow(self.to_arrow())
+        return frame
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> int:
+        """Write the answer to a Parquet file, which appears whole or not at all. Returns how many rows it has."""
+        import pyarrow.parquet as pq
+
+        target = Path(path)
+        unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.unfinished")
+        rows = 0
+        try:
+            with self.to_arrow_batches() as batches, pq.ParquetWriter(unfinished, batches.schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+            os.replace(unfinished, target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return rows
+
+    def to_table(self, name: str) -> int:
+        """Create or replace a table of the warehouse, `schema.name` or `database.schema.name`. Returns how many rows it has."""
+        target = _parse_table(name, self.warehouse.dialect)
+        with self._prepared(read_only=False) as prepared:
+            return prepared.session.create_table(target, prepared.query())
+
+    @contextmanager
+    def _prepared(self, *, first_rows: int | None = None, read_only: bool = True) -> Iterator[_Prepared]:
+        with self.warehouse.session(read_only=read_only) as session:
+            loaded = self.spine.put(session)
+            yield _prepare(self, session, loaded, first_rows)
+
+    def _batches(self, first_rows: int | None = None) -> Iterator[pa.RecordBatch | pa.Schema]:
+        """The schema, then the batches."""
+        with self._prepared(first_rows=first_rows) as prepared:
+            batches = prepared.session.query(prepared.query())
+            schema = prepared.restored_schema(batches.schema)
+            yield schema
+            for batch in batches:
+                yield restored(batch, schema)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A job whose spine stands in the warehouse and whose plan is made."""
+
+    session: WarehouseSession
+    dialect: Dialect
+    views: tuple[RequestedView, ...]
+    loaded: LoadedSpine
+    event_timestamp: str
+    explanation: Explanation
+    first_rows: int | None
+
+    def query(self, *, shown: bool = False) -> exp.Select:
+        """The join, as it runs or as a person is shown it."""
+        spine = checked_spine(self.loaded, self.views, self.event_timestamp, shown=shown)
+        plans = {decision.view: decision.plan for decision in self.explanation.decisions}
+        return point_in_time_query(PointInTimeJoin(self._cut(spine), self.views), plans, self.dialect)
+
+    def restored_schema(self, answered: pa.Schema) -> pa.Schema:
+        """The schema of the answer, with the fields of the spine as they were given."""
+        given = self.loaded.arrow_schema
+        if given is None:
+            return answered
+        fields = [field if index >= len(given) else given.field(index) for index, field in enumerate(answered)]
+        return pa.schema(fields, given.metadata)
+
+    def _cut(self, spine: Spine) -> Spine:
+        if self.first_rows is None or spine.row_number is None:
+            return spine
+        number = column(spine.row_number)
+        first = exp.select("*").from_(spine.source).where(exp.LTE(this=number, expression=exp.Literal.number(self.first_rows)))
+        return replace(spine, source=first.subquery("first_rows"))
+
+
+def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, first_rows: int | None) -> _Prepared:
+    checked_spine(loaded, job.views, job.event_timestamp)
+    dialect = dialect_named(job.warehouse.dialect)
+    spine_rows = session.row_count(table(UPLOADED)) or 0
+    if first_rows is not None:
+        spine_rows = min(spine_rows, first_rows)
+    decisions = tuple(decide(part.view, dialect, spine_rows, _view_rows(session, part)) for part in job.views)
+    return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions), first_rows)
+
+
+def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | None:
+    view = requested.view
+    try:
+        return session.row_count(relation(view.relation))
+    except WarehouseError as error:
+        raise WarehouseError(
+            f"Feature view {view.name!r} cannot be read from {view.relation}. "
+            f"Run `dbt build --select {view.name}` if it is not built yet.\n{error}"
+        ) from error
+
+
+def _opened(parts: Iterator[Any]) -> pa.RecordBatchReader:
+    """A reader over an iterator that gives the schema first."""
+    schema = next(parts)
+    return pa.RecordBatchReader.from_batches(schema, parts)
+
+
+def _parse_table(name: str, dialect: str) -> Relation:
+    parsed = exp.maybe_parse(name, into=exp.Table, dialect=dialect)
+    if not isinstance(parsed, exp.Table) or not parsed.name:
+        raise RequestError(f"{name!r} is no table name. Write it like 'ml.training_set'.")
+    return Relation(parsed.name, parsed.db or None, parsed.catalog or None)
+
+
+def _imported(package: str, purpose: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise NotInstalledError(package, package, purpose) from None
+
+
+_NULLABLE_INTEGERS = tuple(f"{sign}Int{bits}" for bits in (8, 16, 32, 64) for sign in ("", "U"))
