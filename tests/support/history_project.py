@@ -1,0 +1,104 @@
+"""One feature view over a DuckDB table that a test rewrites as dbt would, published into a store and read back.
+
+The law is checked for it: after materializing at an instant, the online answer for a key is the training answer for (key, instant).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from featurestore.arrow import arrow_type
+from featurestore.dbt.artifacts import NodeResult, RunResults
+from featurestore.dbt.profiles import Target
+from featurestore.materialize.plan import plan_materialization
+from featurestore.materialize.run import MaterializationReport, run_materialization
+from featurestore.materialize.watermarks import read_watermarks
+from featurestore.online_store.connect import open_store
+from featurestore.registry.definitions import FeatureView, Relation
+from featurestore.registry.registry import Registry
+from featurestore.serving.reader import OnlineFeatureStore
+from featurestore.training.retrieval import historical_features
+from featurestore.warehouse.base import Warehouse
+from featurestore.warehouse.open import open_warehouse
+
+PROJECT = "lawful"
+Row = Mapping[str, Any]
+
+
+@dataclass
+class HistoryProject:
+    """A feature view, the table behind it and the store it is published to."""
+
+    directory: Path
+    url: str
+    view: FeatureView
+    runs: int = 0
+
+    def build(self, rows: Sequence[Row]) -> None:
+        """Put exactly those rows into the table, as a dbt run does."""
+        self.runs += 1
+        columns = [*self.view.join_keys, self.view.event_timestamp, self.view.created_timestamp, self.view.valid_to, *self.view.features]
+        schema = pa.schema([(column.name, arrow_type(column.value_type)) for column in columns if column is not None])
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(self.directory / "history.duckdb") as connection:
+            connection.register("table_rows", table)
+            connection.execute(f'create or replace table "{self.view.relation.identifier}" as select * from table_rows')
+
+    def materialize(self, at: datetime, **options: Any) -> MaterializationReport:
+        """Publish what the last build left, as of that instant."""
+        store = open_store(self.url)
+        try:
+            run = RunResults(
+                invocation_id=f"run-{self.runs}",
+                generated_at=None,
+                which="build",
+                full_refresh=False,
+                results=(NodeResult(unique_id=self.view.unique_id, status="success"),),
+            )
+            plan = plan_materialization([self.view], run, read_watermarks(store, PROJECT, [self.view]), at, **options)
+            return run_materialization(
+                plan, registry=self.registry, project=PROJECT, warehouse=self.warehouse, store=store, at=at
+            )
+        finally:
+            store.close()
+
+    def online(self, keys: Sequence[Row], at: datetime) -> list[Row]:
+        """What a service would be told at that instant."""
+        with OnlineFeatureStore(self.url, PROJECT, clock=lambda: at) as reader:
+            values = reader.get_online_features(list(keys), [f"{self.view.name}:*"]).to_dict()
+        return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+    def training(self, keys: Sequence[Row], at: datetime) -> list[Row]:
+        """What training says for those keys at that instant."""
+        schema = pa.schema(
+            [*((key.name, arrow_type(key.value_type)) for key in self.view.join_keys), ("event_timestamp", pa.timestamp("us", "UTC"))]
+        )
+        spine = pa.Table.from_pylist([{**key, "event_timestamp": at} for key in keys], schema=schema)
+        job = historical_features(self.warehouse, self.registry.resolve([f"{self.view.name}:*"]), spine, relation_of=relation)
+        return job.to_arrow().drop_columns(["event_timestamp"]).to_pylist()
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(PROJECT, (self.view,))
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return open_warehouse(Target("lawful", "dev", "duckdb", {"path": "history.duckdb"}, self.directory))
+
+
+def relation(name: str) -> Relation:
+    """A table of the project's own database."""
+    return Relation(name, "main", "history")
+
+
+def at_hour(hours: float) -> datetime:
+    """So many hours after the first of January 2024, in UTC."""
+    return datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(hours=hours)
