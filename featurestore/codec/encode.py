@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,45 +12,37 @@ from featurestore.errors import UnsupportedTypeError
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.value_types import TIMESTAMP
 
+from . import cell_table as table
+from .gather import Gathering, offsets_of
 from .key_columns import pack_keys
 from .keys import key_space
-from .layout import EVENT_TIME_OFFSET, HEADER_ELEMENTS, LARGEST_SEQUENCE, RowSchema
-from .pack import Piece, binary_array, fixed_width, join, offsets, pack, piece_lengths, swapped
+from .layout import HEADER_ELEMENTS, LARGEST_SEQUENCE, RowSchema
+from .pack import big_endian, pack, pack_fixed
 
 ROWS_PER_BATCH = 8192
-BYTES_PER_BATCH = 1 << 27
-
-_LINE_END = pa.scalar(b"\r\n", pa.binary())
+BYTES_PER_BATCH = 1 << 24
 
 
 class EncodedBatch:
-    """The keys and rows of one batch. An `EncodedRows`."""
+    """The keys and rows of one batch, each as a bulk string of the Redis protocol. An `EncodedRows`."""
 
-    def __init__(self, count: int, keys: list[Piece], rows: list[Piece]) -> None:
-        self._count, self._keys, self._rows = count, keys, rows
+    def __init__(self, keys: pa.BinaryArray, rows: pa.BinaryArray) -> None:
+        self._keys, self._rows = keys, rows
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._keys)
 
     def pairs(self) -> Iterator[tuple[bytes, bytes]]:
         """Full key and row bytes of each row."""
-        return zip(join(self._keys).to_pylist(), join(self._rows).to_pylist(), strict=True)
+        return zip(map(_content, self._keys.to_pylist()), map(_content, self._rows.to_pylist()), strict=True)
 
     def bulk_keys(self, start: int, stop: int) -> memoryview:
-        """The full keys of those rows as consecutive bulk strings of the Redis protocol."""
-        return _contents(self._bulk_keys, start, stop)
+        """The full keys of those rows as consecutive bulk strings."""
+        return _consecutive(self._keys, start, stop)
 
     def bulk_rows(self, start: int, stop: int) -> memoryview:
-        """The bytes of those rows as consecutive bulk strings of the Redis protocol."""
-        return _contents(self._bulk_rows, start, stop)
-
-    @cached_property
-    def _bulk_keys(self) -> pa.BinaryArray:
-        return _bulk_strings(self._keys)
-
-    @cached_property
-    def _bulk_rows(self) -> pa.BinaryArray:
-        return _bulk_strings(self._rows)
+        """The bytes of those rows as consecutive bulk strings."""
+        return _consecutive(self._rows, start, stop)
 
 
 class RowEncoder:
@@ -88,13 +79,27 @@ class RowEncoder:
             raise ValueError(f"{self._view.name}: {len(self._columns)} columns are encoded, not {batch.num_columns}.")
         columns = [self._column(position, array) for position, array in enumerate(batch.columns)]
         key_count = len(self._view.join_keys)
-        entity_keys = pack_keys(columns[:key_count], [key.value_type for key in self._view.join_keys])
-        keys = [pa.scalar(self.space.prefix, pa.binary()), *entity_keys, pa.scalar(self.space.suffix, pa.binary())]
-        event_times, valid_to, *features = columns[key_count:]
-        rows = self._headers(event_times, valid_to)
+        return EncodedBatch(
+            _bulk_strings(self._keys(batch.num_rows, columns[:key_count])), _bulk_strings(self._rows(batch.num_rows, columns[key_count:]))
+        )
+
+    def _keys(self, count: int, columns: list[pa.Array]) -> pa.BinaryArray:
+        keys = Gathering(count, table.cell_table())
+        keys.put_constant(self.space.prefix)
+        pack_keys(keys, columns, [key.value_type for key in self._view.join_keys])
+        keys.put_constant(self.space.suffix)
+        return keys.rows()
+
+    def _rows(self, count: int, columns: list[pa.Array]) -> pa.BinaryArray:
+        event_times, valid_to, *features = columns
+        rows = Gathering(count, table.cell_table())
+        rows.put_constant(b"\xdc" + (HEADER_ELEMENTS + len(features)).to_bytes(2, "big") + b"\xd3")
+        rows.put_cells(big_endian(event_times, 8))
+        rows.put_constant(b"\xce" + self._sequence.to_bytes(4, "big") + b"\xce" + self.schema.schema_id.to_bytes(4, "big"))
+        pack_fixed(rows, valid_to, table.INT64, 8)
         for feature, column in zip(self._view.features, features, strict=True):
-            rows.extend(pack(column, feature.value_type))
-        return EncodedBatch(batch.num_rows, keys, rows)
+            pack(rows, column, feature.value_type)
+        return rows.rows()
 
     def _column(self, position: int, array: pa.Array) -> pa.Array:
         wanted = self._types[position]
@@ -109,44 +114,27 @@ class RowEncoder:
                 f"do not fit: {error}. Correct its data_type."
             ) from error
 
-    def _headers(self, event_times: pa.Array, valid_to: pa.Array) -> list[Piece]:
-        """The fixed-width part of each row: the same bytes for all, with the event times laid over them."""
-        elements = HEADER_ELEMENTS + len(self._view.features)
-        header = b"".join(
-            (
-                b"\xdc" + elements.to_bytes(2, "big"),
-                b"\xd3" + bytes(8),
-                b"\xce" + self._sequence.to_bytes(4, "big"),
-                b"\xce" + self.schema.schema_id.to_bytes(4, "big"),
-            )
-        )
-        still_valid = valid_to.null_count == len(valid_to)
-        if still_valid:
-            header += b"\xc0"
-        cells, instants = bytearray(header * len(event_times)), swapped(event_times)
-        for byte in range(8):
-            cells[EVENT_TIME_OFFSET + byte :: len(header)] = instants[byte::8]
-        pieces = [binary_array(cells, offsets(len(event_times), len(header)))]
-        return pieces if still_valid else [*pieces, fixed_width(valid_to, b"\xd3", 8)]
 
-
-def _bulk_strings(pieces: list[Piece]) -> pa.BinaryArray:
-    lengths = piece_lengths(pieces)
-    headers = _bulk_headers()
-    if pc.max(lengths).as_py() < len(headers):
-        sizes = headers.take(lengths)
+def _bulk_strings(contents: pa.BinaryArray) -> pa.BinaryArray:
+    """Each value after its length in bytes."""
+    lengths = pc.binary_length(contents)
+    bulk = Gathering(len(contents), table.cell_table())
+    if (pc.max(lengths).as_py() or 0) <= table.LONGEST:
+        bulk.put(pc.add(lengths, pa.scalar(table.BULKS, pa.int32())))
     else:
-        sizes = pc.binary_join_element_wise("$", lengths.cast(pa.string()), "\r\n", "").cast(pa.binary())
-    return join([sizes, *pieces, _LINE_END])
+        bulk.put_cells(pc.binary_join_element_wise("$", lengths.cast(pa.string()), "\r\n", "").cast(pa.binary()))
+    bulk.put_cells(contents)
+    bulk.put_constant(b"\r\n")
+    return bulk.rows()
 
 
-def _contents(array: pa.BinaryArray, start: int, stop: int) -> memoryview:
+def _content(bulk_string: bytes) -> bytes:
+    return bulk_string[bulk_string.index(b"\n") + 1 : -2]
+
+
+def _consecutive(array: pa.BinaryArray, start: int, stop: int) -> memoryview:
     """The bytes of consecutive values: in a binary array they lie one after the other."""
-    _, ends, data = array.buffers()
-    bounds = memoryview(ends).cast("i")
-    return memoryview(data)[bounds[array.offset + start] : bounds[array.offset + stop]]
-
-
-@lru_cache(maxsize=1)
-def _bulk_headers() -> pa.Array:
-    return pa.array((b"$%d\r\n" % length for length in range(2**16)), pa.binary())
+    if start == stop:
+        return memoryview(b"")
+    ends = offsets_of(array)
+    return memoryview(array.buffers()[2])[ends[start].as_py() : ends[stop].as_py()]

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.registry.value_types import BooleanType, BytesType, DecimalType, IntegerType, StringType, TimestampType, ValueType
 
+from .gather import Gathering, binary_array, offsets_of
 from .keys import ESCAPED
-from .pack import Piece, binary_array, decimal_text
+from .pack import decimal_text
 
 _UNSAFE = "[" + "".join(f"\\x{ord(character):02x}" for character in ESCAPED) + "]"
 
 
-def pack_keys(columns: list[pa.Array], value_types: list[ValueType]) -> list[Piece]:
-    """The pieces of the entity keys, without what their key space puts around them."""
-    pieces: list[Piece] = []
-    for column, value_type in zip(columns, value_types, strict=True):
+def pack_keys(keys: Gathering, columns: Sequence[pa.Array], value_types: Sequence[ValueType]) -> None:
+    """Put the cells of the entity keys, without what their key space puts around them."""
+    for position, (column, value_type) in enumerate(zip(columns, value_types, strict=True)):
         if column.null_count:
             raise ValueError("A null identifies no entity: rows with a null join key are left out before they are encoded.")
-        if pieces:
-            pieces.append(pa.scalar(b",", pa.binary()))
-        pieces.append(_text(column, value_type).cast(pa.binary()))
-    return pieces
+        if position:
+            keys.put_constant(b",")
+        keys.put_cells(_text(column, value_type).cast(pa.binary()))
 
 
 def _text(column: pa.Array, value_type: ValueType) -> pa.Array:
@@ -49,7 +50,6 @@ def _escaped(column: pa.Array) -> pa.Array:
 
 
 def _hex(column: pa.Array) -> pa.Array:
-    ends = pa.Array.from_buffers(pa.int32(), len(column) + 1, [None, column.buffers()[1]], offset=column.offset)
-    first = ends[0]
-    content = bytes(memoryview(column.buffers()[2] or b"")[first.as_py() : ends[-1].as_py()]).hex().encode()
-    return binary_array(content, pc.multiply(pc.subtract(ends, first), pa.scalar(2, pa.int32())))
+    ends = offsets_of(column)
+    content = memoryview(column.buffers()[2] or b"")[ends[0].as_py() : ends[-1].as_py()]
+    return binary_array(content.hex().encode(), pc.multiply(pc.subtract(ends, ends[0]), pa.scalar(2, pa.int32())))

@@ -1,19 +1,14 @@
-"""Arrow columns as msgpack, a whole column at a time: no loop runs per row or per value.
+"""Arrow columns as msgpack cells, a whole column at a time: no loop runs per row or per value.
 
-A column becomes *pieces*: binary arrays (or scalars, for what every row shares) that, put one after the other, give each row's
-msgpack value. Leaving them apart until the row is joined saves copying every value twice. A null in a piece stands for nil, which
-is why rows are joined with `join`; a piece that must be empty in such a row is the empty string, never null.
-
-Numbers become big endian by swapping a column's bytes in place and laying them out by strides; short integers and the headers of
-strings, byte strings, lists and maps are taken from tables of ready-made bytes.
+A number is two cells, its marker and its bytes, which are the column's own with their order swapped in place; short integers, and
+the headers of strings, byte strings, lists and maps, are cells of a ready-made table. Null is the cell nil, and nothing after it.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,104 +25,47 @@ from featurestore.registry.value_types import (
     ValueType,
 )
 
-Piece: TypeAlias = "pa.Array | pa.Scalar"
+from . import cell_table as table
+from .gather import Gathering, binary_array, equal_widths, offsets_of, row_numbers
 
-NIL = b"\xc0"
-_SMALLEST_IN_TABLE, _LARGEST_IN_TABLE = -(2**15), 2**16 - 1
-_SWAPPABLE = {4: "I", 8: "Q"}
+_SWAPPABLE = {2: "H", 4: "I", 8: "Q"}
 _PLAIN_SCALE = 6
 """Up to this scale Arrow spells every decimal without an exponent."""
 
 
-def pack(column: pa.Array, value_type: ValueType) -> list[Piece]:
-    """The pieces of a column that has the Arrow type of `value_type`."""
+def pack(rows: Gathering, column: pa.Array, value_type: ValueType) -> None:
+    """Put the cells of a column, which has the Arrow type of `value_type`."""
     match value_type:
         case BooleanType():
-            return [pc.if_else(column, _scalar(b"\xc3"), _scalar(b"\xc2"))]
+            rows.put(pc.if_else(column, _place(table.TRUE), _place(table.FALSE)).fill_null(table.NIL))
         case FloatType(bits):
-            return [fixed_width(column, b"\xca" if bits == 32 else b"\xcb", bits // 8)]
+            pack_fixed(rows, column, table.FLOAT32 if bits == 32 else table.FLOAT64, bits // 8)
         case DecimalType(_, scale):
-            return _text(decimal_text(column, scale))
+            _pack_headed(rows, decimal_text(column, scale), _STRING)
         case StringType():
-            return _text(column)
+            _pack_headed(rows, column, _STRING)
         case BytesType():
-            return _headed(column, pc.binary_length(column), _bytes_headers(), b"\xc6")
-        case ListType(item):
-            first, extents = _extents(column)
-            items = column.values.slice(first, extents[-1].as_py())
-            return _sequence(column, extents, join(pack(items, item)), _list_headers(), b"\xdd")
-        case MapType(key, value):
-            first, extents = _extents(column)
-            count = extents[-1].as_py()
-            entry = [_scalar(b"\x92"), *pack(column.keys.slice(first, count), key), *pack(column.items.slice(first, count), value)]
-            return _sequence(column, extents, join(entry), _list_headers(), b"\xdd")
+            _pack_headed(rows, column, _BYTES)
+        case ListType() | MapType():
+            _pack_sequence(rows, column, value_type)
         case StructType(fields):
-            return [_struct(column, fields)]
-    return [integers(column)]
+            _pack_struct(rows, column, fields)
+        case _:
+            _pack_integers(rows, _as_integers(column))
 
 
-def join(pieces: Sequence[Piece]) -> pa.BinaryArray:
-    """The pieces put together row by row, nil where they are null."""
-    if len(pieces) == 1:
-        return pieces[0].fill_null(NIL)
-    return pc.binary_join_element_wise(*pieces, b"", null_handling="replace", null_replacement=NIL)
+def pack_fixed(rows: Gathering, column: pa.Array, marker: int, width: int) -> None:
+    """Put a marker and the bytes of each number."""
+    rows.put(marker if not column.null_count else pc.if_else(column.is_valid(), _place(marker), _place(table.NIL)))
+    _put_own(rows, column, big_endian(column, width), table.EMPTY)
 
 
-def piece_lengths(pieces: Sequence[Piece]) -> pa.Array:
-    """How many bytes `join` will give each row."""
-    shared = sum(len(piece.as_py()) for piece in pieces if isinstance(piece, pa.Scalar))
-    total: pa.Array | pa.Scalar = pa.scalar(shared, pa.int32())
-    for piece in pieces:
-        if isinstance(piece, pa.Array):
-            lengths = pc.binary_length(piece)
-            total = pc.add(total, lengths.fill_null(len(NIL)) if piece.null_count else lengths)
-    return total
-
-
-def integers(column: pa.Array) -> pa.Array:
-    """Integers, and the types stored as such, each in the shortest msgpack form."""
-    column = _as_integers(column)
-    bounds = pc.min_max(column)
-    smallest, largest = bounds["min"].as_py(), bounds["max"].as_py()
-    if smallest is None:
-        return pa.nulls(len(column), pa.binary())
-    packed = None
-    if largest > _SMALLEST_IN_TABLE and smallest <= _LARGEST_IN_TABLE:
-        within = column
-        if smallest < _SMALLEST_IN_TABLE or largest > _LARGEST_IN_TABLE:
-            within = pc.if_else(_between(column, _SMALLEST_IN_TABLE, _LARGEST_IN_TABLE), column, pa.scalar(0, column.type))
-        packed = _small_integers().take(pc.subtract(within.cast(pa.int32()), _SMALLEST_IN_TABLE))
-    for marker, width, low, high in (
-        (b"\xce", 4, _LARGEST_IN_TABLE + 1, 2**32 - 1),
-        (b"\xcf", 8, 2**32, 2**64 - 1),
-        (b"\xd2", 4, -(2**31), _SMALLEST_IN_TABLE - 1),
-        (b"\xd3", 8, -(2**63), -(2**31) - 1),
-    ):
-        if largest < low or smallest > high:
-            continue
-        wide = fixed_width(column, marker, width)
-        packed = wide if packed is None else pc.if_else(_between(column, low, high), wide, packed)
-    return packed
-
-
-def fixed_width(column: pa.Array, marker: bytes, width: int) -> pa.Array:
-    """A marker and the `width` big-endian bytes of each number; of a wider number its low bytes."""
-    numbers = swapped(column)
-    stride, skipped = column.type.bit_width // 8, column.type.bit_width // 8 - width
-    cells = bytearray((width + 1) * len(column))
-    cells[0 :: width + 1] = marker * len(column)
-    for byte in range(width):
-        cells[byte + 1 :: width + 1] = numbers[skipped + byte :: stride]
-    return binary_array(cells, offsets(len(column), width + 1), validity(column))
-
-
-def swapped(column: pa.Array) -> bytes:
-    """The numbers of a column of 4 or 8 bytes each, big endian; whatever stood there where it is null."""
-    size = column.type.bit_width // 8
-    numbers = array(_SWAPPABLE[size])
-    numbers.frombytes(memoryview(column.buffers()[1])[column.offset * size : (column.offset + len(column)) * size])
+def big_endian(column: pa.Array, width: int) -> pa.BinaryArray:
+    """The big-endian bytes of each number of that width; where it is null, whatever stood there."""
+    numbers = array(_SWAPPABLE[width])
+    numbers.frombytes(memoryview(column.buffers()[1])[column.offset * width : (column.offset + len(column)) * width])
     numbers.byteswap()
-    return numbers.tobytes()
+    return binary_array(numbers, equal_widths(len(column), width))
 
 
 def decimal_text(column: pa.Array, scale: int) -> pa.StringArray:
@@ -141,127 +79,149 @@ def decimal_text(column: pa.Array, scale: int) -> pa.StringArray:
         return pc.if_else(pc.equal(unscaled, "0"), unscaled, pc.binary_join_element_wise(unscaled, zeros, ""))
     sign = pc.if_else(pc.starts_with(unscaled, "-"), "-", "")
     digits = pc.ascii_lpad(pc.ascii_ltrim(unscaled, "-"), scale + 1, "0")
-    point = pa.scalar(".")
-    return pc.binary_join_element_wise(sign, pc.utf8_slice_codeunits(digits, 0, -scale), point, pc.utf8_slice_codeunits(digits, -scale), "")
+    return pc.binary_join_element_wise(sign, pc.utf8_slice_codeunits(digits, 0, -scale), ".", pc.utf8_slice_codeunits(digits, -scale), "")
 
 
-def binary_array(data: bytes | bytearray | pa.Buffer, ends: pa.Array, valid: pa.Buffer | None = None) -> pa.BinaryArray:
-    """A binary array over bytes and the offsets into them."""
-    content = data if isinstance(data, pa.Buffer) else pa.py_buffer(data)
-    return pa.Array.from_buffers(pa.binary(), len(ends) - 1, [valid, ends.buffers()[1], content])
+class _WideForm(NamedTuple):
+    """A msgpack form of integers that are not in the table: its marker, the type whose bytes follow, and the values it is for."""
+
+    marker: int
+    data_type: pa.DataType
+    low: int
+    high: int
 
 
-def offsets(count: int, width: int) -> pa.Array:
-    """Where `count` values of equal width begin and end."""
-    return pc.multiply(_counting(max(1 << 16, 1 << count.bit_length())).slice(0, count + 1), pa.scalar(width, pa.int32()))
+_WIDE_FORMS = (
+    _WideForm(table.UINT16, pa.int16(), table.LARGEST_INTEGER + 1, 2**16 - 1),
+    _WideForm(table.UINT32, pa.int32(), 2**16, 2**32 - 1),
+    _WideForm(table.UINT64, pa.int64(), 2**32, 2**64 - 1),
+    _WideForm(table.INT16, pa.int16(), -(2**15), table.SMALLEST_INTEGER - 1),
+    _WideForm(table.INT32, pa.int32(), -(2**31), -(2**15) - 1),
+    _WideForm(table.INT64, pa.int64(), -(2**63), -(2**31) - 1),
+)
 
 
-def validity(column: pa.Array) -> pa.Buffer | None:
-    """The bitmap of a column's nulls, starting at its first row; None when it has none."""
-    return pc.is_valid(column).buffers()[1] if column.null_count else None
+def _pack_integers(rows: Gathering, column: pa.Array) -> None:
+    """Each integer in the shortest form: a cell of the table, or a marker and the low bytes."""
+    bounds = pc.min_max(column)
+    smallest, largest = bounds["min"].as_py(), bounds["max"].as_py()
+    if smallest is None:
+        rows.put(table.NIL)
+        return
+    first = pc.add(column.cast(pa.int32(), safe=False), _place(table.INTEGERS))
+    rest: pa.Array | pa.Scalar = _place(table.EMPTY)
+    numbers = row_numbers(len(column))
+    for form in _WIDE_FORMS:
+        if largest < form.low or smallest > form.high:
+            continue
+        of_form = _within(column, form, smallest, largest)
+        content = rows.add(big_endian(column.cast(form.data_type, safe=False), form.data_type.bit_width // 8))
+        first = pc.if_else(of_form, _place(form.marker), first)
+        rest = pc.if_else(of_form, pc.add(numbers, _place(content)), rest)
+    rows.put(first.fill_null(table.NIL))
+    if isinstance(rest, pa.Array):
+        rows.put(rest.fill_null(table.EMPTY))
+
+
+def _within(column: pa.Array, form: _WideForm, smallest: int, largest: int) -> pa.Array:
+    """Which values are of that form; only the bounds that the column crosses are compared with."""
+    above = pc.greater_equal(column, pa.scalar(form.low, column.type)) if smallest < form.low else None
+    below = pc.less_equal(column, pa.scalar(form.high, column.type)) if largest > form.high else None
+    if above is not None and below is not None:
+        return pc.and_(above, below)
+    if above is None and below is None:
+        return pc.is_valid(column)
+    return below if above is None else above
 
 
 def _as_integers(column: pa.Array) -> pa.Array:
-    if pa.types.is_integer(column.type) and column.type.bit_width == 64:
-        return column
-    if pa.types.is_integer(column.type):
-        return column.cast(pa.int64())
-    return column.view(pa.int32()).cast(pa.int64()) if pa.types.is_date32(column.type) else column.view(pa.int64())
+    """Dates, times and timestamps as what they are stored as; integers in 64 bits."""
+    if pa.types.is_date32(column.type):
+        column = column.view(pa.int32())
+    if not pa.types.is_integer(column.type):
+        return column.view(pa.int64())
+    return column if column.type.bit_width == 64 else column.cast(pa.int64())
 
 
-def _between(column: pa.Array, low: int, high: int) -> pa.Array:
-    signed = pa.types.is_signed_integer(column.type)
-    low, high = max(low, -(2**63) if signed else 0), min(high, 2**63 - 1 if signed else 2**64 - 1)
-    return pc.and_(pc.greater_equal(column, pa.scalar(low, column.type)), pc.less_equal(column, pa.scalar(high, column.type)))
+class _Headers(NamedTuple):
+    """Where the table keeps a kind of header, and the marker of the longest form, which four bytes of length follow."""
+
+    short: int
+    longest: int
 
 
-def _text(column: pa.Array) -> list[Piece]:
-    return _headed(column.cast(pa.binary()), pc.binary_length(column), _string_headers(), b"\xdb")
+_STRING = _Headers(table.STRINGS, table.STRING32)
+_BYTES = _Headers(table.BYTES, table.BYTES32)
+_ARRAY = _Headers(table.ARRAYS, table.ARRAY32)
 
 
-def _headed(content: pa.Array, lengths: pa.Array, headers: pa.Array, longest: bytes) -> list[Piece]:
+def _pack_headed(rows: Gathering, content: pa.Array, headers: _Headers) -> None:
     """A header that says how long the content is, and the content."""
-    return [_headers(lengths, headers, longest), content.fill_null(b"") if content.null_count else content]
+    _pack_lengths(rows, pc.binary_length(content), headers)
+    if content.null_count:
+        content = content.fill_null("" if pa.types.is_string(content.type) else b"")
+    rows.put_cells(content.cast(pa.binary()))
 
 
-def _headers(lengths: pa.Array, headers: pa.Array, longest: bytes) -> pa.Array:
-    if (pc.max(lengths).as_py() or 0) < len(headers):
-        return headers.take(lengths)
-    short = pc.less(lengths, len(headers))
-    return pc.if_else(short, headers.take(pc.if_else(short, lengths, 0)), fixed_width(lengths, longest, 4))
+def _pack_lengths(rows: Gathering, lengths: pa.Array, headers: _Headers) -> None:
+    places = pc.add(lengths, _place(headers.short))
+    if (pc.max(lengths).as_py() or 0) <= table.LONGEST:
+        rows.put(places.fill_null(table.NIL))
+        return
+    is_long = pc.greater(lengths, _place(table.LONGEST))
+    is_longest = pc.greater(lengths, _place(2**16 - 1))
+    marker_bytes = {_STRING: b"\xda", _BYTES: b"\xc5", _ARRAY: b"\xdc"}[headers]
+    middle = rows.add(pa.array([marker_bytes], pa.binary()))
+    places = pc.if_else(is_long, pc.if_else(is_longest, _place(headers.longest), _place(middle)), places)
+    rows.put(places.fill_null(table.NIL))
+    numbers = row_numbers(len(lengths))
+    two = pc.add(numbers, _place(rows.add(big_endian(lengths.cast(pa.int16(), safe=False), 2))))
+    four = pc.add(numbers, _place(rows.add(big_endian(lengths, 4))))
+    rows.put(pc.if_else(is_long, pc.if_else(is_longest, four, two), _place(table.EMPTY)).fill_null(table.EMPTY))
 
 
-def _extents(column: pa.Array) -> tuple[int, pa.Array]:
-    """Where the items of a list or map column begin, and each row's bounds among them."""
-    first = column.offsets[0]
-    return first.as_py(), pc.subtract(column.offsets, first)
-
-
-def _sequence(column: pa.Array, extents: pa.Array, items: pa.BinaryArray, headers: pa.Array, longest: bytes) -> list[Piece]:
-    """Rows of packed items: what lies between two items' offsets already is their concatenation, so nothing is copied."""
-    ends = pa.Array.from_buffers(pa.int32(), len(items) + 1, [None, items.buffers()[1]], offset=items.offset)
-    content = binary_array(items.buffers()[2] or pa.py_buffer(b""), ends.take(extents), validity(column))
+def _pack_sequence(rows: Gathering, column: pa.Array, value_type: ListType | MapType) -> None:
+    """The items packed one after the other are, between the bounds of a row, that row's items: nothing is copied to join them."""
+    bounds = offsets_of(column)
+    first, last = bounds[0].as_py(), bounds[-1].as_py()
+    items = Gathering(last - first, table.cell_table())
+    if isinstance(value_type, ListType):
+        pack(items, column.values.slice(first, last - first), value_type.item)
+    else:
+        items.put_constant(b"\x92")
+        pack(items, column.keys.slice(first, last - first), value_type.key)
+        pack(items, column.items.slice(first, last - first), value_type.value)
+    packed = items.rows()
+    extents = pc.subtract(bounds, bounds[0])
     lengths = pc.subtract(extents.slice(1), extents.slice(0, len(column)))
     if column.null_count:
         lengths = pc.if_else(column.is_valid(), lengths, pa.scalar(None, pa.int32()))
-    return _headed(content, lengths, headers, longest)
+    _pack_lengths(rows, lengths, _ARRAY)
+    _put_own(rows, column, binary_array(packed.buffers()[2], offsets_of(packed).take(extents)), table.EMPTY)
 
 
-def _struct(column: pa.StructArray, fields: Sequence[tuple[str, ValueType]]) -> pa.Array:
-    pieces: list[Piece] = []
-    opening = _map_header(len(fields))
-    for (name, item), values in zip(fields, column.flatten(), strict=True):
-        pieces.append(_scalar(opening + _string_header(len(name.encode())) + name.encode()))
-        pieces.extend(pack(values, item))
+def _pack_struct(rows: Gathering, column: pa.StructArray, fields: Sequence[tuple[str, ValueType]]) -> None:
+    """A map of field name to value. One that may be null is put together first, as a cell of its own."""
+    content = Gathering(len(column), table.cell_table()) if column.null_count else rows
+    opening = table.map_header(len(fields))
+    for (name, value_type), values in zip(fields, column.flatten(), strict=True):
+        content.put_constant(opening + table.string_header(len(name.encode())) + name.encode())
+        pack(content, values, value_type)
         opening = b""
-    if not pieces:
-        pieces = [pa.array([opening], pa.binary()).take(pa.nulls(len(column), pa.int64()).fill_null(0))]
-    packed = join(pieces)
-    return pc.if_else(column.is_valid(), packed, pa.scalar(None, pa.binary())) if column.null_count else packed
+    if opening:
+        content.put_constant(opening)
+    if content is not rows:
+        _put_own(rows, column, content.rows(), table.NIL)
 
 
-def _scalar(content: bytes) -> pa.Scalar:
-    return pa.scalar(content, pa.binary())
+def _put_own(rows: Gathering, column: pa.Array, cells: pa.BinaryArray, absent: int) -> None:
+    """Put the row's own cell, or the one of the table at `absent` where the column is null."""
+    if not column.null_count:
+        rows.put_cells(cells)
+        return
+    places = pc.add(row_numbers(len(column)), _place(rows.add(cells)))
+    rows.put(pc.if_else(column.is_valid(), places, _place(absent)))
 
 
-@lru_cache(maxsize=4)
-def _counting(count: int) -> pa.Array:
-    return pa.array(range(count + 1), pa.int32())
-
-
-@lru_cache(maxsize=1)
-def _small_integers() -> pa.Array:
-    return pa.array(map(_small_integer, range(_SMALLEST_IN_TABLE, _LARGEST_IN_TABLE + 1)), pa.binary())
-
-
-def _small_integer(value: int) -> bytes:
-    if -32 <= value < 128:
-        return value.to_bytes(1, "big", signed=value < 0)
-    if value >= 0:
-        return b"\xcc" + value.to_bytes(1, "big") if value < 2**8 else b"\xcd" + value.to_bytes(2, "big")
-    return b"\xd0" + value.to_bytes(1, "big", signed=True) if value >= -(2**7) else b"\xd1" + value.to_bytes(2, "big", signed=True)
-
-
-@lru_cache(maxsize=1)
-def _string_headers() -> pa.Array:
-    return pa.array(map(_string_header, range(2**16)), pa.binary())
-
-
-def _string_header(length: int) -> bytes:
-    if length < 32:
-        return bytes((0xA0 | length,))
-    return b"\xd9" + length.to_bytes(1, "big") if length < 2**8 else b"\xda" + length.to_bytes(2, "big")
-
-
-@lru_cache(maxsize=1)
-def _bytes_headers() -> pa.Array:
-    return pa.array((b"\xc4" + n.to_bytes(1, "big") if n < 2**8 else b"\xc5" + n.to_bytes(2, "big") for n in range(2**16)), pa.binary())
-
-
-@lru_cache(maxsize=1)
-def _list_headers() -> pa.Array:
-    return pa.array((bytes((0x90 | n,)) if n < 16 else b"\xdc" + n.to_bytes(2, "big") for n in range(2**16)), pa.binary())
-
-
-def _map_header(length: int) -> bytes:
-    return bytes((0x80 | length,)) if length < 16 else b"\xde" + length.to_bytes(2, "big")
+def _place(number: int) -> pa.Scalar:
+    return pa.scalar(number, pa.int32())

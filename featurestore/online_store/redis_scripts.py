@@ -1,50 +1,41 @@
 """What the Redis server decides: the rule of a write and of a removal, as Lua over whole batches.
 
-An event time is compared as two halves, since a Lua number holds no 64-bit integer exactly.
+An event time is compared as two halves, since a Lua number holds no 64-bit integer exactly. A script gets at most some thousand keys
+at once: that is what Lua can hand on as arguments. Rows of one batch that may expire do so together, when the newest of them may:
+expiry only cleans up, and one moment for all is less work than one for each.
 """
 
 WRITE = """
 local count = #KEYS
-local exact = ARGV[count + 1] == 'exact'
-local lifetime = ARGV[count + 2]
-local unpack_header = struct.unpack
-local taken = 0
-local chunk = 1000
-for first = 1, count, chunk do
-  local last = math.min(first + chunk - 1, count)
-  local there = redis.call('MGET', unpack(KEYS, first, last))
-  local winners, n = {}, 0
-  for i = first, last do
-    local old, new = there[i - first + 1], ARGV[i]
-    local wins = not old
-    if old then
-      local old_high, old_low, old_run = unpack_header('>i4I4xI4', old, 5)
-      local high, low, run = unpack_header('>i4I4xI4', new, 5)
-      if exact and run > old_run then wins = true
-      elseif high ~= old_high then wins = high > old_high
-      elseif low ~= old_low then wins = low > old_low
-      else wins = run >= old_run end
-    end
-    if wins then
-      winners[n + 1] = KEYS[i]
-      winners[n + 2] = new
-      n = n + 2
-    end
+local exact, lifetime = ARGV[count + 1] == 'exact', ARGV[count + 2]
+local header, winners, n = struct.unpack, {}, 0
+local there = redis.call('MGET', unpack(KEYS))
+for i = 1, count do
+  local old, new = there[i], ARGV[i]
+  local wins = not old
+  if old then
+    local old_high, old_low, old_run = header('>i4I4xI4', old, 5)
+    local high, low, run = header('>i4I4xI4', new, 5)
+    wins = high > old_high or (high == old_high and (low > old_low or (low == old_low and run >= old_run))) or (exact and run > old_run)
   end
-  if n > 0 then
-    if lifetime == '' then
-      redis.call('MSET', unpack(winners, 1, n))
-    else
-      for i = 1, n, 2 do
-        local high, low = struct.unpack('>i4I4', winners[i + 1], 5)
-        local millis = math.floor((high * 4294967296 + low) / 1000) + lifetime
-        redis.call('SET', winners[i], winners[i + 1], 'PXAT', string.format('%.0f', math.max(millis, 1)))
-      end
-    end
+  if wins then
+    winners[n + 1] = KEYS[i]
+    winners[n + 2] = new
+    n = n + 2
   end
-  taken = taken + n / 2
 end
-return taken
+if n == 0 then return 0 end
+redis.call('MSET', unpack(winners, 1, n))
+if lifetime ~= '' then
+  local newest = -math.huge
+  for i = 2, n, 2 do
+    local high, low = header('>i4I4', winners[i], 5)
+    newest = math.max(newest, high * 4294967296 + low)
+  end
+  local moment = string.format('%.0f', math.max(1, math.ceil(newest / 1000) + tonumber(lifetime)))
+  for i = 1, n, 2 do redis.call('PEXPIREAT', winners[i], moment) end
+end
+return n / 2
 """
 
 REMOVE_OLDER = """
