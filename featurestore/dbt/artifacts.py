@@ -16,6 +16,7 @@ import msgspec
 from featurestore.errors import ManifestError, UnknownNameError
 from featurestore.registry.definitions import Owner, Relation
 
+from .collector import rare_collections
 from .nodes import ExposureNode, GroupNode, Node, SemanticModel, TestNode, owner_of
 
 BUILDING_COMMANDS = frozenset({"run", "build", "snapshot", "retry"})
@@ -138,7 +139,8 @@ def read_manifest(path: Path | str, *, project_name: str | None = None) -> Manif
             "Run `dbt parse` in the project, or name the right folder with --project-dir."
         )
     try:
-        return _manifest(path, file, metadata, project_name or "")
+        with rare_collections():
+            return _manifest(path, file, metadata, project_name or "")
     except msgspec.MsgspecError as error:
         raise _unreadable(path, error) from None
 

@@ -7,7 +7,8 @@ is kept. A model that is not built yet has its declared columns, and what is dec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from featurestore.errors import UnsupportedTypeError
 from featurestore.registry.definitions import Column
@@ -17,8 +18,7 @@ from featurestore.sql.types import parse_data_type
 from .nodes import ColumnNode, Node
 
 
-@dataclass(frozen=True, slots=True)
-class ModelColumn:
+class ModelColumn(msgspec.Struct, frozen=True, gc=False):
     """One column of a model."""
 
     name: str

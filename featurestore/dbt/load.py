@@ -10,6 +10,7 @@ from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import UNRESOLVED, DecimalType, IntegerType, TimestampType, ValueType
 
 from .artifacts import Manifest
+from .collector import rare_collections
 from .columns import ModelColumns, is_complete, model_columns
 from .meta import SERVICE, VIEW, FeatureViewDefaults, read_feature_view
 from .nodes import Node
@@ -39,8 +40,13 @@ def load_registry(manifest: Manifest, *, defaults: FeatureViewDefaults | None = 
 
     Raises DeclarationError with every problem found.
     """
+    with rare_collections():
+        return _load(manifest, defaults or FeatureViewDefaults(), describe)
+
+
+def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe | None) -> Registry:
     problems = Problems()
-    models = list(_tagged_models(manifest, defaults or FeatureViewDefaults(), problems))
+    models = list(_tagged_models(manifest, defaults, problems))
     columns = _columns(models, describe, dialect_of(manifest.adapter_type))
     views: dict[str, FeatureView] = {}
     built: list[FeatureView] = []
@@ -97,7 +103,7 @@ def _report_misplaced(meta: Mapping[str, object], right: str, wrong: str, place:
         report(f"meta.{wrong}", f"belongs on {place}.")
     for key in meta:
         # Only a near miss is taken for a slip: a project may have words of its own in meta.
-        if key not in (right, wrong) and difflib.SequenceMatcher(None, key, right).ratio() > 0.9:
+        if key not in (right, wrong) and difflib.get_close_matches(key, (right,), cutoff=0.9):
             report(f"meta.{key}", f"there is no such key. Did you mean {right!r}?")
 
 

@@ -39,7 +39,11 @@ class ColumnNode(msgspec.Struct, frozen=True, gc=False):
     @property
     def tags(self) -> tuple[str, ...]:
         # dbt v2 copies the model's tags to a column that has none of its own; the column's config does not have them.
-        return tuple((self.config.tags if self.config is not None else self.own_tags) or ())
+        tags = self.config.tags if self.config is not None else self.own_tags
+        return tuple(tags) if tags else ()
+
+
+_COLUMNS = msgspec.json.Decoder(dict[str, ColumnNode] | None)
 
 
 class Contract(msgspec.Struct, frozen=True, gc=False):
@@ -116,7 +120,7 @@ class Node(msgspec.Struct, frozen=True):
 
     def columns(self) -> Mapping[str, ColumnNode]:
         """The declared columns, decoded when asked for: most of a large manifest's are never needed."""
-        return (msgspec.json.decode(self.raw_columns, type=dict[str, ColumnNode] | None) if self.raw_columns else None) or {}
+        return (_COLUMNS.decode(self.raw_columns) if self.raw_columns else None) or {}
 
     def mentions_in_code(self, word: str) -> bool:
         """Whether the model's own SQL says `word`, as it does where `config(meta=…)` declares it."""

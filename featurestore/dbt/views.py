@@ -185,15 +185,15 @@ class _Builder:
         node = self._model.node
         if node.contract is None or not node.contract.enforced or node.config.materialized != "table":
             return False
-        on_model = [(each.type, each.columns or []) for each in node.constraints or ()]
-        on_columns = [(each.type, [column.name]) for column in self._model.declared.values() for each in column.constraints or ()]
         wanted = {name.casefold() for name in columns}
-        if any(_loses_digits(column) for column in self._model.declared.values() if column.name.casefold() in wanted):
-            return False
-        return any(
+        declared = self._model.declared.values()
+        on_columns = ((each.type, (column.name,)) for column in declared for each in column.constraints or ())
+        on_model = ((each.type, each.columns or ()) for each in node.constraints or ())
+        enforced = any(
             kind in ("primary_key", "unique") and names and {name.casefold() for name in names} <= wanted
             for kind, names in (*on_model, *on_columns)
         )
+        return enforced and not any(_loses_digits(column) for column in declared if column.name.casefold() in wanted)
 
     def _join_keys(self, path: str, entity: str, names: Iterable[str]) -> tuple[Column, ...]:
         found = []
@@ -236,12 +236,10 @@ class _Builder:
 
 def _feature(column: ModelColumn) -> Feature:
     declared = column.declared
-    return Feature(
-        name=column.name,
-        value_type=column.value_type,
-        description=(declared.description or "").strip() if declared else "",
-        tags=tuple(sorted(set(declared.tags))) if declared else (),
-    )
+    if declared is None:
+        return Feature(column.name, column.value_type)
+    tags = declared.tags
+    return Feature(column.name, column.value_type, (declared.description or "").strip(), tuple(sorted(set(tags))) if tags else ())
 
 
 def _loses_digits(column: ColumnNode) -> bool:

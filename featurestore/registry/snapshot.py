@@ -13,7 +13,8 @@ import types
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import Enum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from operator import attrgetter
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -28,7 +29,7 @@ from .value_types import ValueType, parse_value_type
 FORMAT = 1
 
 _Record = TypeVar("_Record")
-_Reader = Callable[[Any], Any]
+_Converter = Callable[[Any], Any]
 
 
 def to_json(registry: Registry) -> bytes:
@@ -59,48 +60,90 @@ def from_json(data: bytes) -> Registry:
         raise OnlineStoreError(f"The registry snapshot cannot be understood ({error}). Run `fsdbt materialize` to write it anew.") from None
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, ValueType):
-        return str(value)
-    if isinstance(value, timedelta):
-        return duration_micros(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if dataclasses.is_dataclass(value):
-        return {each.name: _plain(own) for each in dataclasses.fields(value) if (own := getattr(value, each.name)) != each.default}
-    return value
+def _plain(record: Any) -> dict[str, Any]:
+    """A record's fields as plain JSON values, those at their default left out."""
+    kept = {}
+    for name, default, write in _writers(cast(Callable[..., Any], type(record))):
+        value = getattr(record, name)
+        if value is not default and value != default:
+            kept[name] = value if write is None else write(value)
+    return kept
 
 
 def _record(kind: Callable[..., _Record], plain: Mapping[str, Any]) -> _Record:
+    """The record of those fields. Unknown ones are left out."""
     readers = _readers(kind)
-    return kind(**{name: readers[name](value) for name, value in plain.items() if name in readers})
+    known = {name: value for name, value in plain.items() if name in readers}
+    for name, value in known.items():
+        read = readers[name]
+        if read is not None:
+            known[name] = read(value)
+    return kind(**known)
 
 
 @cache
-def _readers(kind: Callable[..., Any]) -> Mapping[str, _Reader]:
+def _writers(kind: Callable[..., Any]) -> tuple[tuple[str, Any, _Converter | None], ...]:
+    hints = get_type_hints(kind)
+    return tuple((each.name, each.default, _writer(hints[each.name])) for each in dataclasses.fields(cast(Any, kind)))
+
+
+@cache
+def _readers(kind: Callable[..., Any]) -> Mapping[str, _Converter | None]:
     return {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
 
 
-def _reader(hint: Any) -> _Reader:
-    """What turns a plain JSON value back into a field annotated so."""
+def _writer(hint: Any) -> _Converter | None:
+    """What turns a field annotated so into a plain JSON value. None: it is one."""
     if get_origin(hint) is tuple:
-        item = _reader(get_args(hint)[0])
-        return lambda values: tuple(item(value) for value in values)
+        write = _writer(get_args(hint)[0])
+        return list if write is None else partial(_list, write)
     if isinstance(hint, types.UnionType):
-        some = _reader(next(part for part in get_args(hint) if part is not types.NoneType))
-        return lambda value: None if value is None else some(value)
+        some = _writer(_other_than_none(hint))
+        return None if some is None else partial(_optional, some)
     if hint is ValueType:
-        return cache(parse_value_type)
+        return str
     if hint is timedelta:
-        return lambda micros: timedelta(microseconds=micros)
+        return duration_micros
+    if dataclasses.is_dataclass(hint):
+        return _plain
+    return attrgetter("value") if issubclass(hint, Enum) else None
+
+
+def _reader(hint: Any) -> _Converter | None:
+    """What turns a plain JSON value back into a field annotated so. None: it is one already."""
+    if get_origin(hint) is tuple:
+        read = _reader(get_args(hint)[0])
+        return tuple if read is None else partial(_tuple, read)
+    if isinstance(hint, types.UnionType):
+        some = _reader(_other_than_none(hint))
+        return None if some is None else partial(_optional, some)
+    if hint is ValueType:
+        return _value_type
+    if hint is timedelta:
+        return _duration
     if dataclasses.is_dataclass(hint):
         return partial(_record, cast(Callable[..., Any], hint))
-    if issubclass(hint, Enum):
-        return cast(_Reader, hint)
-    return _same
+    return cast(_Converter, hint) if issubclass(hint, Enum) else None
 
 
-def _same(value: Any) -> Any:
-    return value
+def _other_than_none(hint: types.UnionType) -> Any:
+    return next(part for part in get_args(hint) if part is not types.NoneType)
+
+
+def _list(write: _Converter, values: tuple[Any, ...]) -> list[Any]:
+    return [write(value) for value in values]
+
+
+def _tuple(read: _Converter, values: list[Any]) -> tuple[Any, ...]:
+    return tuple([read(value) for value in values])
+
+
+def _optional(convert: _Converter, value: Any) -> Any:
+    return None if value is None else convert(value)
+
+
+def _duration(micros: int) -> timedelta:
+    return timedelta(microseconds=micros)
+
+
+_value_type = lru_cache(maxsize=1024)(parse_value_type)

@@ -157,6 +157,9 @@ _DEFAULT_DECIMALS: dict[str, tuple[int, int]] = {
 
 _DECIMAL_WORDS = frozenset({"DECIMAL", "NUMERIC", "DEC", "NUMBER"})
 _PARAMETERS = re.compile(r"\s*\(([^()]*)\)")
+_ARRAY = re.compile(r"(.*[^\]]) ?\[\d*\]")
+"""`INTEGER[]` or `FLOAT[384]`, of one dimension."""
+
 _SPACES = re.compile(r"\s+")
 
 
@@ -167,8 +170,11 @@ def parse_data_type(text: str, dialect: str) -> ValueType:
     Raises UnsupportedTypeError saying what to cast it to.
     """
     written = _SPACES.sub(" ", text.strip()).upper()
-    simple = _simple_type(written, dialect)
-    return simple if simple is not None else _parsed_type(text, dialect)
+    array = _ARRAY.fullmatch(written)
+    simple = _simple_type(array.group(1) if array else written, dialect)
+    if simple is None:
+        return _parsed_type(text, dialect)
+    return ListType(simple) if array else simple
 
 
 def _simple_type(written: str, dialect: str) -> ValueType | None:
