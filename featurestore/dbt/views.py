@@ -70,7 +70,8 @@ def build_view(model: TaggedModel, columns: ModelColumns, adapter_type: str, own
         owner=owner,
         version=None if node.version is None else str(node.version),
         is_latest_version=node.is_latest_version,
-        deprecation_date=node.deprecation_date,
+        # dbt-core adds a midnight to it, dbt v2 does not.
+        deprecation_date=node.deprecation_date[:10] if node.deprecation_date else None,
         materialized=node.config.materialized or ("snapshot" if model.is_snapshot else "table"),
         incremental_strategy=node.config.incremental_strategy,
         incremental_key=builder.incremental_key(),

@@ -119,6 +119,8 @@ class FeatureView:
     version: str | None = None
     is_latest_version: bool = True
     deprecation_date: str | None = None
+    """As an ISO date."""
+
     materialized: str = "table"
     """How dbt builds it: `table`, `view`, `incremental`, `snapshot`, …"""
 
@@ -132,8 +134,12 @@ class FeatureView:
         return tuple(key for entity in self.entities for key in entity.join_keys)
 
     def feature(self, name: str) -> Feature | None:
-        """The feature of that name, or None."""
-        return next((feature for feature in self.features if feature.name == name), None)
+        """The feature of that name, or None. Its case matters only where two features differ by nothing else."""
+        exact = next((feature for feature in self.features if feature.name == name), None)
+        if exact is not None:
+            return exact
+        folded = [feature for feature in self.features if feature.name.casefold() == name.casefold()]
+        return folded[0] if len(folded) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

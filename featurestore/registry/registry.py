@@ -10,6 +10,7 @@ from featurestore.errors import RequestError, UnknownNameError
 
 from .definitions import Entity, Feature, FeatureReference, FeatureService, FeatureView
 from .references import parse_reference
+from .value_types import UNRESOLVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ class Registry:
     @property
     def entities(self) -> tuple[Entity, ...]:
         """Every entity that some view describes, in the order of their names."""
-        found = {entity.name: entity for view in self.views for entity in view.entities}
+        found: dict[str, Entity] = {}
+        for entity in (entity for view in self.views for entity in view.entities):
+            # A view that is not built yet may not know the type of its key; another one does.
+            if entity.name not in found or any(key.value_type == UNRESOLVED for key in found[entity.name].join_keys):
+                found[entity.name] = entity
         return tuple(found[name] for name in sorted(found))
 
     def view(self, name: str) -> FeatureView:
