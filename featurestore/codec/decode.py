@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ from .layout import HEADER_ELEMENTS, RowSchema
 from .resolve import Conversion, conversion
 
 _decode = msgspec.msgpack.Decoder().decode
+_ARRAY16 = 0xDC
+_opening = itemgetter(slice(0, 3))
+_behind_opening = itemgetter(slice(3, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,18 @@ class RowDecoder:
         if not rows:
             return DecodedRows((), (), [() for _ in self._features])
         try:
-            decoded = _decode(b"\xdd" + len(rows).to_bytes(4, "big") + b"".join(rows))
-            header = list(zip(*decoded, strict=False))
-            schema_ids = set(header[2])
-        except (msgspec.DecodeError, TypeError, IndexError, UnicodeDecodeError) as error:
+            columns = _transposed(rows)
+            if columns is not None and len(schema_ids := set(columns[2])) == 1:
+                (schema_id,) = schema_ids
+                if schema_id in self._places:
+                    return DecodedRows(columns[0], columns[3], self._columns(columns, schema_id))
+            decoded = _decode(_array_header(len(rows)) + b"".join(rows))
+            event_times, _, schemas, valid_to = zip(*(row[:HEADER_ELEMENTS] for row in decoded), strict=True)
+        except (msgspec.DecodeError, TypeError, ValueError, IndexError) as error:
             raise OnlineStoreError(f"The online store holds something under keys of {self._view!r} that is no row: {error}.") from error
-        if unknown := schema_ids - self._places.keys():
-            raise UnknownSchemas(self._view, frozenset(unknown))
-        if len(schema_ids) == 1:
-            return DecodedRows(header[0], header[3], self._columns(header, *schema_ids))
-        return DecodedRows(header[0], header[3], self._mixed(decoded, header[2], schema_ids))
+        if unknown := frozenset(schemas) - self._places.keys():
+            raise UnknownSchemas(self._view, unknown)
+        return DecodedRows(event_times, valid_to, self._mixed(decoded, schemas))
 
     def _columns(self, columns: Sequence[Sequence[Any]], schema_id: int) -> list[Sequence[Any]]:
         chosen: list[Sequence[Any]] = []
@@ -85,16 +91,36 @@ class RowDecoder:
                 chosen.append([None if value is None else convert(value) for value in columns[place[0]]])
         return chosen
 
-    def _mixed(self, decoded: list[list[Any]], row_schemas: Sequence[int], schema_ids: set[int]) -> list[Sequence[Any]]:
+    def _mixed(self, decoded: list[list[Any]], schemas: Sequence[int]) -> list[Sequence[Any]]:
         """Columns of rows that were written under several schemas."""
         answer: list[list[Any]] = [[None] * len(decoded) for _ in self._features]
-        for schema_id in schema_ids:
-            positions = [position for position, row_schema in enumerate(row_schemas) if row_schema == schema_id]
+        for schema_id in set(schemas):
+            positions = [position for position, row_schema in enumerate(schemas) if row_schema == schema_id]
             columns = self._columns(list(zip(*(decoded[position] for position in positions), strict=True)), schema_id)
             for whole, part in zip(answer, columns, strict=True):
                 for position, value in zip(positions, part, strict=True):
                     whole[position] = value
         return list(answer)
+
+
+def _transposed(rows: Sequence[bytes]) -> list[list[Any]] | None:
+    """Rows of equally many elements as columns; None where they differ.
+
+    The elements of all rows are decoded as one array, without a list for each row: of these, a column is every so many.
+    """
+    openings = set(map(_opening, rows))
+    if len(openings) != 1:
+        return None
+    (opening,) = openings
+    elements = int.from_bytes(opening[1:], "big")
+    if opening[0] != _ARRAY16 or elements < HEADER_ELEMENTS:
+        return None
+    values = _decode(_array_header(elements * len(rows)) + b"".join(map(_behind_opening, rows)))
+    return [values[element::elements] for element in range(elements)]
+
+
+def _array_header(length: int) -> bytes:
+    return b"\xdd" + length.to_bytes(4, "big")
 
 
 def learn_documents(decoder: RowDecoder, view: str, documents: Mapping[int, bytes | None]) -> None:

@@ -128,7 +128,7 @@ def _escaped_name(name: str) -> str:
 def _column_texts(key: Column, column: Sequence[object]) -> list[str]:
     kinds = set(map(type, column))
     if kinds == {int} and isinstance(key.value_type, IntegerType):
-        return list(map(str, column))
+        return str(list(column))[1:-1].split(", ")
     if kinds == {str} and isinstance(key.value_type, StringType):
         return _string_texts(key, column)  # type: ignore[arg-type]
     spell = _SPELLINGS[letter(key)]

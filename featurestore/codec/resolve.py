@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Any
 
 from featurestore.registry.value_types import (
@@ -142,6 +143,7 @@ def _to_map(written: MapType, wanted: MapType) -> Conversion:
     return converted
 
 
+@lru_cache(maxsize=1 << 16)
 def _date(days: int) -> date:
     try:
         return date.fromordinal(_EPOCH_DAY + days)

@@ -11,28 +11,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
+from operator import add
 from typing import Any
 
 import hiredis
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from featurestore.codec.keys import KeySpace
-from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError
+from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError, SettingsError
 
 from .base import EncodedRows, WriteMode
 from .redis_scripts import REMOVE_OLDER, WRITE
 
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 30.0
+MOST_THREADS = 10_000
+MOST_ASYNC_CONNECTIONS = 64
+"""More requests at once than this wait for one another."""
+
 ROWS_PER_COMMAND = 1000
 COMMANDS_AHEAD = 8
 """How many commands are sent before the first one's answer is read: Redis always has the next one waiting."""
 
 KEYS_PER_SCAN = 2000
 _SEQUENCE_FIELD = "sequence"
+_SIZES = tuple(b"\r\n$%d\r\n" % length for length in range(512))
+
+
+class _UnknownScript(Exception):
+    """The server was never given the script, or has forgotten it."""
 
 
 class RedisStore:
@@ -40,29 +51,27 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         """Args: url: `redis://`, `rediss://` or `unix://`; nothing is reached before the store is used."""
-        self._pool = _pool(redis.ConnectionPool, url)
+        self._pool = _pool(redis.ConnectionPool, url, max_connections=MOST_THREADS, retry=Retry(NoBackoff(), 0))
         self._place = _place(self._pool.connection_kwargs)
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`, in one round trip."""
-        return self._ask(_packed("MGET", *keys)) if keys else []
+        return self._ask(_mget(keys)) if keys else []
 
     def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
         """Write rows by the rule of `mode`; return how many were taken."""
         if len(rows) == 0:
             return 0
-        with self._connection() as connection:
-            self._load(connection, WRITE)
-            return self._write(connection, rows, mode, expires_after)
+        return self._with_script(WRITE, lambda connection: self._write(connection, rows, mode, expires_after))
 
     def remove_older(self, space: KeySpace, sequence: int) -> int:
         """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
-        removed = 0
-        with self._connection() as connection:
-            self._load(connection, REMOVE_OLDER)
-            for keys in self._scan(connection, space):
-                removed += self._call(connection, "EVALSHA", _digest(REMOVE_OLDER), len(keys), *keys, sequence)
-        return removed
+
+        def remove(connection: Any) -> int:
+            batches = self._scan(connection, space)
+            return sum(self._call(connection, "EVALSHA", _digest(REMOVE_OLDER), len(keys), *keys, sequence) for keys in batches)
+
+        return self._with_script(REMOVE_OLDER, remove)
 
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds."""
@@ -126,10 +135,15 @@ class RedisStore:
         connection.send_command(*command)
         return connection.read_response()
 
-    def _load(self, connection: Any, script: str) -> None:
-        """Make sure that the server knows a script."""
-        if not self._call(connection, "SCRIPT", "EXISTS", _digest(script))[0]:
-            self._call(connection, "SCRIPT", "LOAD", script)
+    def _with_script(self, script: str, act: Callable[[Any], int]) -> int:
+        """Act, and do so again after loading the script where the server did not know it: all that is done twice ends the same."""
+        try:
+            with self._connection() as connection:
+                return act(connection)
+        except _UnknownScript:
+            with self._connection() as connection:
+                self._call(connection, "SCRIPT", "LOAD", script)
+                return act(connection)
 
     def _write(self, connection: Any, rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> int:
         arguments = (mode.value, "" if expires_after is None else str(expires_after // 1000))
@@ -169,12 +183,18 @@ class AsyncRedisStore:
 
     def __init__(self, url: str) -> None:
         """Args: url: as for `RedisStore`."""
-        self._pool = _pool(redis.asyncio.ConnectionPool, url)
+        self._pool = _pool(
+            redis.asyncio.BlockingConnectionPool,
+            url,
+            max_connections=MOST_ASYNC_CONNECTIONS,
+            timeout=ANSWER_TIMEOUT,
+            retry=AsyncRetry(NoBackoff(), 0),
+        )
         self._place = _place(self._pool.connection_kwargs)
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`, in one round trip."""
-        return await self._ask(_packed("MGET", *keys)) if keys else []
+        return await self._ask(_mget(keys)) if keys else []
 
     async def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents, in one round trip."""
@@ -205,19 +225,13 @@ class AsyncRedisStore:
             await self._pool.release(connection)
 
 
-def _pool(kind: Callable[..., Any], url: str) -> Any:
-    """A pool that neither retries nor waits by itself: what is retried, and what must not be, is decided here."""
+def _pool(kind: type, url: str, **options: object) -> Any:
+    """A pool that does not retry by itself: what is retried, and what must not be, is decided here."""
+    timeouts = {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT}
     try:
-        return kind.from_url(  # type: ignore[attr-defined]
-            url,
-            protocol=2,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            socket_timeout=ANSWER_TIMEOUT,
-            socket_read_size=1 << 18,
-            retry=(redis.asyncio.retry.Retry if kind is redis.asyncio.ConnectionPool else Retry)(NoBackoff(), 0),
-        )
+        return kind.from_url(url, protocol=2, socket_read_size=1 << 18, **timeouts, **options)  # type: ignore[attr-defined]
     except ValueError as error:
-        raise OnlineStoreError(f"The URL of the Redis online store cannot be read: {error}.") from None
+        raise SettingsError(f"The URL of the Redis online store cannot be read: {error}.") from None
 
 
 def _place(settings: Mapping[str, Any]) -> str:
@@ -229,12 +243,23 @@ def _place(settings: Mapping[str, Any]) -> str:
 def _named_errors(place: str) -> Iterator[None]:
     try:
         yield
+    except redis.exceptions.NoScriptError:
+        raise _UnknownScript from None
     except redis.AuthenticationError as error:
         raise OnlineStoreUnavailableError(f"Redis at {place} refuses the login: {error}. Check the online store's URL.") from None
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
         raise OnlineStoreUnavailableError(f"Redis at {place} cannot be reached: {error}. Is it running?") from error
     except redis.RedisError as error:
         raise OnlineStoreError(f"Redis at {place} refused: {error}.") from error
+
+
+def _mget(keys: Sequence[bytes]) -> bytes:
+    """The command, put together for many short keys in less time than a packer of any command takes."""
+    try:
+        sized = map(add, map(_SIZES.__getitem__, map(len, keys)), keys)
+        return b"*%d\r\n$4\r\nMGET%s\r\n" % (len(keys) + 1, b"".join(sized))
+    except IndexError:
+        return _packed("MGET", *keys)
 
 
 def _packed(*command: str | bytes) -> bytes:

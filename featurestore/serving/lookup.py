@@ -39,6 +39,8 @@ class RequestedRows:
     features: tuple[Column, ...]
     """Output names and types."""
 
+    names: tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class OnlineRequest:
@@ -77,9 +79,9 @@ def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineR
             raise RequestError(f"{view.name!r} is not online: its meta says `online: false`. Its features are for training only.")
         decoder = RowDecoder(view.name, wanted.features)
         decoder.learn(RowSchema.of(view))
-        output = (Column(name, feature.value_type) for name, feature in zip(wanted.output_names, wanted.features, strict=True))
+        output = tuple(Column(name, feature.value_type) for name, feature in zip(wanted.output_names, wanted.features, strict=True))
         ttl = None if view.ttl is None else duration_micros(view.ttl)
-        parts.append(RequestedRows(view.name, view.join_keys, key_space(project, view), ttl, decoder, tuple(output)))
+        parts.append(RequestedRows(view.name, view.join_keys, key_space(project, view), ttl, decoder, output, wanted.output_names))
         join_keys.update((key.name, key) for key in view.join_keys)
     names = frozenset(column.name for part in parts for column in part.features)
     return OnlineRequest(tuple(parts), tuple(join_keys.values()), names)
@@ -132,7 +134,7 @@ def _answer(part: RequestedRows, rows: Sequence[bytes | None], positions: Sequen
     if without is not None:
         columns = [[None if status else value for status, value in zip(without, column, strict=True)] for column in columns]
         event_times = [None if status is Status.NOT_FOUND else instant for status, instant in zip(without, event_times, strict=True)]
-    return ViewAnswer(part.features, columns, event_times, without)
+    return ViewAnswer(part.features, part.names, columns, event_times, without)
 
 
 def _without_values(
@@ -184,15 +186,17 @@ def _columns(request: OnlineRequest, entity_rows: EntityRows) -> tuple[dict[str,
 
 
 def _of_rows(request: OnlineRequest, rows: Sequence[Mapping[str, object]]) -> dict[str, Sequence[object]]:
-    if isinstance(rows, str | bytes) or not all(isinstance(row, Mapping) for row in rows):
+    if isinstance(rows, str | bytes) or not (set(map(type, rows)) <= {dict} or all(isinstance(row, Mapping) for row in rows)):
         raise RequestError("Entity rows are a list of dicts, like [{'customer_id': 1}], or a dict of lists, like {'customer_id': [1]}.")
-    columns: dict[str, Sequence[object]] = {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(rows))}
-    for key in request.join_keys:
-        if key.name in columns and None in columns[key.name]:
-            for number, row in enumerate(rows):
-                if key.name not in row:
-                    raise EntityKeyError(f"Join key {key.name!r} is missing from entity row {number}: {dict(row)!r}.")
-    return columns
+    names = dict.fromkeys(chain.from_iterable(rows))
+    try:
+        return {name: [row[name] for row in rows] for name in names}
+    except KeyError:
+        for number, row in enumerate(rows):
+            for key in request.join_keys:
+                if key.name in names and key.name not in row:
+                    raise EntityKeyError(f"Join key {key.name!r} is missing from entity row {number}: {dict(row)!r}.") from None
+        return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _of_columns(entity_rows: Mapping[str, Sequence[object]]) -> dict[str, Sequence[object]]:

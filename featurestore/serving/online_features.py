@@ -42,6 +42,7 @@ class ViewAnswer:
     features: tuple[Column, ...]
     """Output names and types."""
 
+    names: tuple[str, ...]
     columns: Sequence[Sequence[Any]]
     """The values of each feature; None where a row has none."""
 
@@ -73,8 +74,7 @@ class OnlineFeatures:
         """Columns by name: those of the entity rows, then the features in the order asked."""
         columns: dict[str, list[Any]] = {name: list(values) for name, values in self._entity_columns.items()}
         for answer in self._answers:
-            for feature, values in zip(answer.features, answer.columns, strict=True):
-                columns[feature.name] = list(values)
+            columns.update(zip(answer.names, map(list, answer.columns), strict=True))
         return columns
 
     def rows(self) -> list[dict[str, Any]]:
