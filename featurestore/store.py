@@ -17,6 +17,7 @@ from featurestore.dbt.artifacts import Manifest, RunResults, read_manifest, read
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
+from featurestore.errors import ManifestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry
 from featurestore.timestamps import Clock, utc_now
@@ -206,7 +207,7 @@ class FeatureStore:
 
     @cached_property
     def _manifest(self) -> Manifest:
-        return read_manifest(self.project.target_path / "manifest.json", project_name=self.project.name)
+        return read_manifest(self.project.manifest_path, project_name=self.project.name)
 
     @cached_property
     def _warehouse(self) -> Warehouse:
@@ -230,6 +231,16 @@ class FeatureStore:
         return self._warehouse.describe(relations)
 
     def _last_run(self, everything: bool) -> RunResults | None:
-        """The last dbt run. Raises ManifestError where another command has overwritten what it left, unless `everything`."""
-        run = read_run_results(self.project.target_path / "run_results.json")
-        return run if run is not None and (run.publishable or not everything) else None
+        """The last dbt run; with `everything`, None where there is none that counts.
+
+        Raises ManifestError where there was none, or another command has overwritten what it left: to publish nothing in silence
+        would leave serving behind for good.
+        """
+        path = self.project.run_results_path
+        run = read_run_results(path)
+        if run is not None and run.publishable:
+            return run
+        if everything:
+            return None
+        what = f"{path} was written by `dbt {run.which}`, which builds nothing" if run else f"There is no {path}"
+        raise ManifestError(f"{what}. Materialize right after `dbt build`, or publish every feature view with --all (everything=True).")

@@ -45,7 +45,7 @@ def plan(
     if as_json:
         write_json(plan_document(planned))
     else:
-        rows = [(task.view.name, "publish", task.mode, task.reason) for task in planned.tasks]
+        rows: list[tuple[object, ...]] = [(task.view.name, "publish", task.mode, task.reason) for task in planned.tasks]
         rows += [(skip.view.name, "skip", None, skip.reason) for skip in planned.skipped]
         write_table(("feature view", "action", "read", "why"), rows)
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import key_space
 from featurestore.codec.layout import RowSchema
-from featurestore.errors import FeatureStoreError, MaterializeError
+from featurestore.errors import FeatureStoreError, MaterializeError, WarehouseError
 from featurestore.online_store.base import EncodedRows, KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
@@ -126,7 +126,11 @@ def _publish(
     progress: Progress | None,
 ) -> Published:
     started = time.perf_counter()
-    view, space, schema = task.view, key_space(project, task.view), RowSchema.of(task.view)
+    view = task.view
+    if view.unresolved:
+        unknown = ", ".join(view.unresolved)
+        raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
+    space, schema = key_space(project, view), RowSchema.of(view)
     store.write_documents(project, {schema.document_name: schema.to_document()})
     sequence = store.next_sequence(project)
     encoder = RowEncoder(project, view, sequence)

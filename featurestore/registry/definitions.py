@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
-from .value_types import ValueType
+from .value_types import UNRESOLVED, ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,12 @@ class FeatureView:
     def join_keys(self) -> tuple[Column, ...]:
         """All columns that identify a row's entity key: the entities in the order of their names, each one's keys in that of theirs."""
         return tuple(key for entity in self.entities for key in entity.join_keys)
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """The columns whose type is known neither from a declaration nor, since the model is not built, from the warehouse."""
+        columns: tuple[Column | Feature, ...] = (*self.join_keys, self.event_timestamp, *self.features)
+        return tuple(column.name for column in columns if column.value_type == UNRESOLVED)
 
     def feature(self, name: str) -> Feature | None:
         """The feature of that name, or None. Its case matters only where two features differ by nothing else."""

@@ -61,11 +61,17 @@ exposures:
 
 
 def make_shop(
-    directory: Path, *, orders: str = ORDERS, profile: str = PROFILE, yaml: str = YAML, project: str = PROJECT, extra: dict[str, str] | None = None
+    directory: Path,
+    *,
+    orders: str = ORDERS,
+    profile: str = PROFILE,
+    yaml: str = YAML,
+    project: str = PROJECT,
+    extra: dict[str, str] | None = None,
 ) -> Path:
     """Write the project's files into `directory`; nothing is built."""
     files = {
-        "dbt_project.yml": project,
+        "dbt_project.yml": PROJECT,
         "profiles.yml": PROFILES,
         "models/customer_orders.sql": orders,
         "models/customer_profile.sql": profile,

@@ -1,0 +1,165 @@
+"""The command line as its users meet it: real processes over a project that the real dbt built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from redis_server import RedisServer
+from shop_project import ORDERS, dbt, fsdbt, make_shop
+
+SPINE = "select 1 as customer_id, timestamp '2024-01-02' as event_timestamp, 'kept' as note"
+
+
+def test_help_names_every_command(shop: Path) -> None:
+    shown = fsdbt(shop, "--help", check=True).stdout
+    for command in ("init", "list", "show", "sql", "train", "plan", "materialize", "build", "get", "config"):
+        assert f"\n  {command} " in shown
+        assert "Usage:" in fsdbt(shop, command, "--help", check=True).stdout
+
+
+def test_list_names_views_services_features_and_entities(shop: Path) -> None:
+    listed = json.loads(fsdbt(shop, "list", "--json", check=True).stdout)
+    assert [view["feature_view"] for view in listed["views"]] == ["customer_orders", "customer_profile"]
+    assert [service["feature_service"] for service in listed["services"]] == ["churn_model"]
+    assert "customer_orders:amount     decimal(10, 2)" in fsdbt(shop, "list", "features", check=True).stdout
+    assert "customer_id int32" in fsdbt(shop, "list", "entities", check=True).stdout
+    assert "customer_profile" not in fsdbt(shop, "list", "views", "--select", "customer_o*", check=True).stdout
+
+
+def test_show_tells_all_of_a_view_and_of_a_service(shop: Path) -> None:
+    view = json.loads(fsdbt(shop, "show", "customer_profile", "--json", check=True).stdout)
+    assert view["ttl"] == "7 days"
+    assert view["file"] == "models/customer_profile.sql"
+    service = json.loads(fsdbt(shop, "show", "churn_model", "--json", check=True).stdout)
+    assert [line["feature"] for line in service["features"]] == [
+        "customer_orders:orders_7d",
+        "customer_orders:amount",
+        "customer_profile:tier",
+    ]
+
+
+def test_sql_prints_statements_that_the_warehouse_runs(shop: Path) -> None:
+    import duckdb
+
+    training = fsdbt(shop, "sql", "churn_model", "--spine", SPINE, "--explain", check=True)
+    assert "customer_orders" in training.stderr
+    latest = json.loads(fsdbt(shop, "sql", "churn_model", "--json", check=True).stdout)
+    with duckdb.connect(shop / "shop.duckdb", read_only=True) as connection:
+        assert len(connection.sql(training.stdout).fetchall()) == 1
+        assert {view: len(connection.sql(statement).fetchall()) for view, statement in latest.items()} == {
+            "customer_orders": 2,
+            "customer_profile": 2,
+        }
+
+
+def test_train_shows_the_first_rows_and_writes_files_and_tables(shop: Path) -> None:
+    (row,) = json.loads(fsdbt(shop, "train", "churn_model", "--spine", SPINE, "--json", check=True).stdout)
+    assert (row["note"], row["orders_7d"], row["amount"], row["tier"]) == ("kept", 1, "10.50", "gold")
+    assert "gold" in fsdbt(shop, "train", "churn_model", "--spine", SPINE, check=True).stdout
+    fsdbt(shop, "train", "churn_model", "--spine", SPINE, "--output", "train.parquet", "--table", "main.train", check=True)
+    assert pq.read_table(shop / "train.parquet").num_rows == 1
+    again = fsdbt(shop, "train", "churn_model", "--spine", "select customer_id, event_timestamp from main.train", "--json", check=True)
+    assert len(json.loads(again.stdout)) == 1
+
+
+def test_a_model_can_be_the_spine(shop: Path) -> None:
+    rows = fsdbt(shop, "train", "customer_profile:tier", "--spine", "ref('customer_orders')", "--event-timestamp", "ordered_at", "--json")
+    assert [row["tier"] for row in json.loads(rows.stdout)] == ["gold", "gold", None]
+
+
+def test_the_plan_is_what_materialize_does(shop: Path) -> None:
+    planned = json.loads(fsdbt(shop, "plan", "--json", check=True).stdout)
+    done = json.loads(fsdbt(shop, "materialize", "--json", check=True).stdout)
+    assert [task["view"] for task in planned["publish"]] == [one["view"] for one in done["published"]]
+    assert [one["rows"] for one in done["published"]] == [2, 2]
+
+
+def test_nothing_is_published_twice(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    again = fsdbt(shop, "materialize", check=True)
+    assert again.stdout == ""
+    assert "already published" in again.stderr
+    assert "Nothing new to publish." in again.stderr
+    everything = json.loads(fsdbt(shop, "materialize", "--all", "--json", check=True).stdout)
+    assert len(everything["published"]) == 2
+
+
+def test_get_reads_back_what_was_published(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    read = json.loads(fsdbt(shop, "get", "customer_orders:*", "customer_id=1", "--json", check=True).stdout)
+    assert read["entity"] == {"customer_id": 1}
+    assert read["features"]["amount"] == {"value": "20.25", "status": "PRESENT", "event_timestamp": "2024-01-03T09:00:00+00:00"}
+    missing = json.loads(fsdbt(shop, "get", "customer_orders:*", "customer_id=99", "--json", check=True).stdout)
+    assert missing["features"]["amount"] == {"value": None, "status": "NOT_FOUND", "event_timestamp": None}
+
+
+def test_build_runs_dbt_and_publishes_to_redis(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path / "shop")
+    with RedisServer() as redis:
+        built = fsdbt(shop, "build", "--online-store", redis.url, "--json", check=True)
+        assert [one["view"] for one in json.loads(built.stdout)["published"]] == ["customer_orders", "customer_profile"]
+        assert "PASS=2" in built.stderr, "what dbt says goes to stderr: stdout is data"
+        read = fsdbt(shop, "get", "customer_orders:amount", "customer_id=1", "--json", FSDBT_ONLINE_STORE=redis.url, check=True)
+        assert json.loads(read.stdout)["features"]["amount"]["value"] == "20.25"
+
+
+def test_build_publishes_what_succeeded_and_leaves_with_dbts_code(tmp_path: Path) -> None:
+    shop = make_shop(tmp_path / "shop", profile="select no_such_column from nowhere")
+    built = fsdbt(shop, "build", "--json")
+    assert built.returncode == 1
+    assert [one["view"] for one in json.loads(built.stdout)["published"]] == ["customer_orders"]
+    assert "customer_profile: skipped: dbt did not build it: error" in built.stderr
+
+
+def test_a_view_whose_test_failed_is_not_published(tmp_path: Path) -> None:
+    tests = {"tests/orders_are_unique.sql": "select * from {{ ref('customer_orders') }} where amount is null"}
+    shop = make_shop(tmp_path / "shop", extra=tests)
+    built = fsdbt(shop, "build", "--json")
+    assert built.returncode == 1
+    assert [one["view"] for one in json.loads(built.stdout)["published"]] == ["customer_profile"]
+    assert "orders_are_unique failed" in built.stderr
+
+
+def test_other_dbt_commands_do_not_count_as_a_run(shop: Path) -> None:
+    dbt(shop, "compile")
+    refused = fsdbt(shop, "materialize")
+    assert refused.returncode == 3
+    assert "compile" in refused.stderr
+    assert "--all" in refused.stderr
+    assert fsdbt(shop, "materialize", "--all").returncode == 0
+
+
+def test_config_says_where_each_setting_came_from(shop: Path) -> None:
+    shown = fsdbt(shop, "config", FSDBT_ONLINE_STORE="redis://reader:sesame@cache:6379/0", check=True).stdout
+    assert "sesame" not in shown
+    assert "FSDBT_ONLINE_STORE" in shown
+
+
+def test_init_tags_a_model_and_keeps_the_authors_yaml(tmp_path: Path) -> None:
+    yaml = "# ours\nmodels:\n  - name: customer_orders  # the orders\n    description: 'Orders.'\n"
+    shop = make_shop(tmp_path / "shop", yaml=yaml, orders=ORDERS)
+    options = ("--entity", "customer", "--key", "customer_id", "--timestamp", "ordered_at", "--ttl", "30d")
+    done = fsdbt(shop, "init", "--model", "customer_orders", *options, check=True)
+    text = (shop / "models/shop.yml").read_text()
+    assert "# ours" in text
+    assert "# the orders" in text
+    assert "description: 'Orders.'" in text
+    assert "fsdbt build" in done.stderr
+    fsdbt(shop, "init", "--model", "customer_profile", "--entity", "customer", "--key", "customer_id", "--timestamp", "since", check=True)
+    dbt(shop, "build")
+    fsdbt(shop, "materialize", check=True)
+    read = json.loads(fsdbt(shop, "get", "customer_profile:*", "customer_id=3", "--json", check=True).stdout)
+    assert read["features"]["tier"]["value"] == "new"
+    assert json.loads(fsdbt(shop, "show", "customer_orders", "--json", check=True).stdout)["ttl"] == "30 days"
+
+
+def test_init_changes_nothing_the_second_time(shop: Path, tmp_path: Path) -> None:
+    shop = make_shop(tmp_path / "fresh", yaml="models: []\n")
+    command = ("init", "--model", "customer_orders", "--entity", "customer", "--key", "customer_id", "--timestamp", "ordered_at")
+    fsdbt(shop, *command, check=True)
+    before = {path: path.read_text() for path in shop.rglob("*") if path.is_file()}
+    again = fsdbt(shop, *command, check=True)
+    assert {path: path.read_text() for path in shop.rglob("*") if path.is_file()} == before
+    assert "edited" not in again.stderr
