@@ -26,7 +26,9 @@
 
 
 {% macro _no_duration(text) -%}
-  {{ exceptions.raise_compiler_error(
-    "'" ~ text ~ "' is no duration. Write a whole number and a unit, like '7 days', '12 hours' or '90 minutes'."
-  ) }}
+  {%- if execute -%}
+    {{ exceptions.raise_compiler_error(
+      "'" ~ text ~ "' is no duration. Write a whole number and a unit, like '7 days', '12 hours' or '90 minutes'."
+    ) }}
+  {%- endif -%}
 {%- endmacro %}

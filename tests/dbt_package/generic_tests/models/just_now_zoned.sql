@@ -1,0 +1,1 @@
+select 'S-1' as sensor, now() as read_at

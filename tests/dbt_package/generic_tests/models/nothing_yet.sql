@@ -1,0 +1,1 @@
+select * from {{ ref('source_rows') }} where false
