@@ -14,6 +14,7 @@ Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+_LONGEST = datetime.max - datetime.min
 
 _UNITS = {
     "microsecond": timedelta(microseconds=1),
@@ -89,7 +90,9 @@ def parse_duration(text: str) -> timedelta:
         try:
             total += int(amount) * length
         except OverflowError:
-            raise ValueError(f"{text!r} is longer than any calendar.") from None
+            total = timedelta.max
+        if total > _LONGEST:
+            raise ValueError(f"{text!r} is longer than any calendar.")
         position = part.end()
     if position == 0:
         raise ValueError(how)
