@@ -34,8 +34,9 @@ Progress = Callable[[str, int], None]
 """Told a view's name and how many more of its rows are online."""
 
 CLEANED_UP_AFTER = timedelta(days=7)
-"""The store may drop a row this long after its TTL has passed (or twice the TTL, if that is longer): late or failed runs never
-empty it, since expiry itself is decided at read."""
+"""A row whose TTL has passed stays online for as long as that TTL again, and for this long at least, so that a reader is told that it
+expired. Older ones are not published, and the store may drop one that was not written again for so long. Expiry itself is decided
+at read, so late or failed runs never empty the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _publish(
     if view.unresolved:
         unknown = ", ".join(view.unresolved)
         raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
-    space, schema = key_space(project, view), RowSchema.of(view)
+    space, schema, lifetime = key_space(project, view), RowSchema.of(view), _lifetime(view)
     store.write_documents(project, {schema.document_name: schema.to_document()})
     sequence = store.next_sequence(project)
     encoder = RowEncoder(project, view, sequence)
@@ -145,10 +146,11 @@ def _publish(
             warehouse.dialect,
             changed_since=since.created_timestamp if since else None,
             counted_at=since.at if since else None,
+            not_before=at - lifetime if lifetime is not None else None,
         )
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
         for batch, encoded in _encoded_ahead(session.query(statement), encoder):
-            store.write(encoded, write_mode, expires_after=_expires_after(view))
+            store.write(encoded, write_mode, expires_after=None if lifetime is None else duration_micros(lifetime))
             rows += len(encoded)
             newest = _newest(newest, batch, len(view.join_keys))
             if progress is not None:
@@ -226,6 +228,6 @@ def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int)
     return removed
 
 
-def _expires_after(view: FeatureView) -> int | None:
-    """Microseconds after its event time at which the store may drop a row of the view."""
-    return None if view.ttl is None else duration_micros(view.ttl + max(view.ttl, CLEANED_UP_AFTER))
+def _lifetime(view: FeatureView) -> timedelta | None:
+    """How long after its event time a row is kept online. None: for ever, as under a TTL of more than a century."""
+    return None if view.ttl is None or view.ttl > timedelta(days=36_500) else view.ttl + max(view.ttl, CLEANED_UP_AFTER)

@@ -54,7 +54,7 @@ class OnlineStore(Protocol):
         """Write rows by the rule of `mode`; return how many were taken. Each row is old or new to a reader, never mixed.
 
         Args:
-            expires_after: microseconds after its event time at which the store may drop a row to clean up. None: never.
+            expires_after: microseconds after which the store may drop a row that nobody wrote again, to clean up. None: never.
         """
         ...
 

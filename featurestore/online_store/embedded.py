@@ -70,9 +70,10 @@ class EmbeddedStore:
         """Write rows by the rule of `mode`; return how many were taken. Rows whose expiry has passed are cleaned up."""
         with self._writing() as connection:
             before = connection.total_changes
-            connection.executemany(_UPSERTS[mode], _parameters(rows, expires_after))
+            now = to_micros(self._clock())
+            connection.executemany(_UPSERTS[mode], _parameters(rows, None if expires_after is None else now + expires_after))
             taken = connection.total_changes - before
-            connection.execute("DELETE FROM rows WHERE expires_at < ?", (to_micros(self._clock()),))
+            connection.execute("DELETE FROM rows WHERE expires_at < ?", (now,))
             return taken
 
     def remove_older(self, space: KeySpace, sequence: int) -> int:
@@ -205,10 +206,10 @@ class AsyncEmbeddedStore:
         await asyncio.to_thread(self._store.close)
 
 
-def _parameters(rows: EncodedRows, expires_after: int | None) -> Iterator[tuple[bytes, int, int, int | None, bytes]]:
+def _parameters(rows: EncodedRows, expires_at: int | None) -> Iterator[tuple[bytes, int, int, int | None, bytes]]:
     for key, row in rows.pairs():
         event_time, sequence = row_version(row)
-        yield key, event_time, sequence, None if expires_after is None else event_time + expires_after, row
+        yield key, event_time, sequence, expires_at, row
 
 
 def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -1,8 +1,7 @@
 """What the Redis server decides: the rule of a write and of a removal, as Lua over whole batches.
 
 An event time is compared as two halves, since a Lua number holds no 64-bit integer exactly. A script gets at most some thousand keys
-at once: that is what Lua can hand on as arguments. Rows of one batch that may expire do so together, when the newest of them may:
-expiry only cleans up, and one moment for all is less work than one for each.
+at once: that is what Lua can hand on as arguments.
 """
 
 WRITE = """
@@ -27,13 +26,7 @@ end
 if n == 0 then return 0 end
 redis.call('MSET', unpack(winners, 1, n))
 if lifetime ~= '' then
-  local newest = -math.huge
-  for i = 2, n, 2 do
-    local high, low = header('>i4I4', winners[i], 5)
-    newest = math.max(newest, high * 4294967296 + low)
-  end
-  local moment = string.format('%.0f', math.max(1, math.ceil(newest / 1000) + tonumber(lifetime)))
-  for i = 1, n, 2 do redis.call('PEXPIREAT', winners[i], moment) end
+  for i = 1, n, 2 do redis.call('PEXPIRE', winners[i], lifetime) end
 end
 return n / 2
 """

@@ -36,7 +36,13 @@ from .history import History, as_known, history_names
 
 
 def latest_rows(
-    view: FeatureView, at: datetime, dialect: str, *, changed_since: datetime | None = None, counted_at: datetime | None = None
+    view: FeatureView,
+    at: datetime,
+    dialect: str,
+    *,
+    changed_since: datetime | None = None,
+    counted_at: datetime | None = None,
+    not_before: datetime | None = None,
 ) -> exp.Select:
     """One row for each entity key of which a row counts at `at`: the row that wins.
 
@@ -46,6 +52,7 @@ def latest_rows(
         dialect: sqlglot's name of the warehouse's SQL.
         changed_since: only keys with a row written at this instant or later, by its created timestamp.
         counted_at: only keys with a row that began to count, or ended, after this instant. With both, keys of either kind.
+        not_before: only keys whose winning row has this event timestamp or a later one.
 
     What is said of a key comes from its whole history, whatever made it one of those asked for.
     """
@@ -53,7 +60,7 @@ def latest_rows(
     news = latest.news(changed_since, counted_at)
     queries = [("changed", latest.changed(news))] if news else []
     known = latest.of_changed(latest.known()) if news else latest.known()
-    queries += [("known", known), ("newest", latest.newest()), ("history", latest.history_then())]
+    queries += [("known", known), ("newest", latest.newest(not_before)), ("history", latest.history_then())]
     return latest.answer(queries)
 
 
@@ -130,11 +137,14 @@ class _Latest:
         same = [exp.EQ(this=column(key, "changed"), expression=column(key, here)) for key in self.history.keys]
         return rows.join(table("changed"), on=exp.and_(*same), join_type="inner")
 
-    def newest(self) -> exp.Select:
+    def newest(self, not_before: datetime | None) -> exp.Select:
         """Each key's winning timestamp."""
         timestamp = column(self.history.names.event_timestamp)
-        winning = named(exp.Max(this=timestamp), timestamp.name)
-        return exp.select(*self._keys(), winning).from_(table("known")).group_by(*self._keys())
+        winning = exp.Max(this=timestamp)
+        newest = exp.select(*self._keys(), named(winning, timestamp.name)).from_(table("known")).group_by(*self._keys())
+        if not_before is None:
+            return newest
+        return newest.having(exp.GTE(this=winning.copy(), expression=instant_literal(not_before)))
 
     def answer(self, queries: list[tuple[str, exp.Select]]) -> exp.Select:
         """The rows of those timestamps, told apart where several share key and timestamp."""
