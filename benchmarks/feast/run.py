@@ -1,6 +1,6 @@
 """Feast and this feature store on the same Parquet files and the same machine, in one run.
 
-    python benchmarks/feast/run.py [--quick | --full] [--repeats N] [--seconds S] [--json]
+    python benchmarks/feast/run.py [--quick | --full] [--keys N] [--repeats N] [--seconds S] [--json]
 
 Three contests: a training set to Arrow, a load of Redis, reads from Redis. The answers are compared with each other, and the training
 sets with one made by hand in DuckDB, whose time is the floor. See README.md beside this file.
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,15 @@ def main() -> None:
     size.add_argument(
         "--full", dest="size", action="store_const", const="full", help="a million spine rows; Feast takes minutes and gigabytes"
     )
+    parser.add_argument("--keys", type=int, help="how many entity keys; fewer make longer histories")
     parser.add_argument("--repeats", type=int, default=2, help="training joins; the fastest counts")
     parser.add_argument("--seconds", type=float, help="how long to read with each number of keys")
     parser.add_argument("--json", action="store_true", help="all figures, as one JSON object")
     asked = parser.parse_args()
     name = asked.size or "default"
     seconds = asked.seconds or (0.5 if name == "quick" else 5.0)
-    result = run(workload.make(SIZES[name]), asked.repeats, seconds)
+    chosen = replace(SIZES[name], keys=asked.keys or SIZES[name].keys)
+    result = run(workload.make(chosen), asked.repeats, seconds)
     print(json.dumps(result, indent=2) if asked.json else "\n".join(table(result)))
     if any(result["differences"].values()):
         raise SystemExit("The answers differ.")
