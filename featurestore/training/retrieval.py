@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from featurestore.errors import NotInstalledError, RequestError, WarehouseError
 from featurestore.registry.definitions import Relation
@@ -50,7 +51,7 @@ def historical_features(
         relation_of: says where a dbt model of that name has its rows.
         event_timestamp: the spine's timestamp column.
     """
-    return RetrievalJob(warehouse, tuple(views), spine_source(entity_df, relation_of), event_timestamp)
+    return RetrievalJob(warehouse, tuple(views), spine_source(entity_df, relation_of, warehouse.dialect), event_timestamp)
 
 
 @dataclass(frozen=True)
@@ -203,9 +204,10 @@ def _opened(parts: Iterator[Any]) -> pa.RecordBatchReader:
 
 
 def _parse_table(name: str, dialect: str) -> Relation:
-    parsed = exp.maybe_parse(name, into=exp.Table, dialect=dialect)
-    if not isinstance(parsed, exp.Table) or not parsed.name:
-        raise RequestError(f"{name!r} is no table name. Write it like 'ml.training_set'.")
+    try:
+        parsed = exp.maybe_parse(name, into=exp.Table, dialect=dialect)
+    except SqlglotError:
+        raise RequestError(f"{name!r} is no table name. Write it like 'ml.training_set'.") from None
     return Relation(parsed.name, parsed.db or None, parsed.catalog or None)
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
-from sqlglot import exp
+from sqlglot import TokenType, exp, tokenize
+from sqlglot.errors import TokenError
 
 from featurestore.errors import EntityDataframeError, did_you_mean
 from featurestore.registry.definitions import Column, FeatureView, Relation
@@ -87,18 +89,24 @@ class LoadedSpine:
         return table(UPLOADED)
 
 
-def spine_source(entity_df: Any, relation_of: Callable[[str], Relation]) -> SpineSource:
-    """Where an entity dataframe's rows come from. Raises EntityDataframeError for what is no entity dataframe."""
+def spine_source(entity_df: Any, relation_of: Callable[[str], Relation], dialect: str) -> SpineSource:
+    """Where an entity dataframe's rows come from. Raises EntityDataframeError for what is no entity dataframe.
+
+    Args:
+        entity_df: an Arrow stream of any library, SQL text, or a `Ref`.
+        relation_of: says where a dbt model of that name has its rows.
+        dialect: sqlglot's name of the SQL.
+    """
     if isinstance(entity_df, Ref):
         return QuerySpine(relation(relation_of(entity_df.model)))
     if isinstance(entity_df, str):
-        return QuerySpine(_subquery(entity_df))
+        return QuerySpine(_subquery(entity_df, dialect))
     if type(entity_df).__module__.partition(".")[0] == "pandas":
         return ArrowSpine(lambda: _from_pandas(entity_df))
     if isinstance(entity_df, pa.RecordBatchReader):
         return ArrowSpine(_Kept(lambda: entity_df))
     if hasattr(entity_df, "__arrow_c_stream__"):
-        again = isinstance(entity_df, pa.Table) or type(entity_df).__module__.partition(".")[0] == "polars"
+        again = isinstance(entity_df, pa.Table | pa.RecordBatch) or type(entity_df).__module__.partition(".")[0] == "polars"
         return ArrowSpine(_reader_of(entity_df) if again else _Kept(_reader_of(entity_df)))
     if hasattr(entity_df, "__arrow_c_array__"):
         return ArrowSpine(lambda: pa.Table.from_batches([pa.record_batch(entity_df)]).to_reader())
@@ -224,12 +232,23 @@ def _row_number(names: Any) -> str:
     return unused("row_number", names)
 
 
-def _subquery(text: str) -> exp.Subquery:
+def _subquery(text: str, dialect: str) -> exp.Subquery:
     """The caller's own SQL, word for word; on lines of its own, since it may end in a comment."""
-    stripped = text.strip().rstrip(";").strip()
+    stripped = _without_last_semicolon(text, dialect).strip()
     if not stripped:
         raise EntityDataframeError("The entity dataframe is an empty SQL text.")
     return exp.Subquery(this=exp.Var(this=f"\n{stripped}\n"), alias=exp.TableAlias(this=identifier("spine_query")))
+
+
+def _without_last_semicolon(text: str, dialect: str) -> str:
+    """SQL as it can stand in parentheses. Text that cannot even be split into words is left for the warehouse to refuse."""
+    try:
+        tokens = tokenize(text, dialect)
+    except TokenError:
+        return text
+    while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+        text = text[: tokens.pop().start]
+    return text if tokens else ""
 
 
 def _reader_of(entity_df: Any) -> Callable[[], pa.RecordBatchReader]:
@@ -277,7 +296,8 @@ class _Kept:
     def __call__(self) -> pa.RecordBatchReader:
         if self._file is None:
             reader = self.first()
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job does, and goes with it
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job does
+            weakref.finalize(self, self._file.close)
             with pa.ipc.new_stream(self._file, reader.schema) as writer:
                 for batch in reader:
                     writer.write_batch(batch)
