@@ -70,7 +70,7 @@ def load_settings(project: DbtProject, target_name: str, flags: Mapping[str, str
     written = _written_settings(project, target_name)
     problems: list[str] = [f"{_VARS}: there is no setting {key!r}.{did_you_mean(key, SETTINGS)}" for key in written if key not in SETTINGS]
     online_store, project_name = (
-        _text_setting(name, flags.get(name), written.get(name), default, target_name, problems)
+        _text_setting(name, flags.get(name), written.get(name), default, problems)
         for name, default in (("online_store", DEFAULT_ONLINE_STORE), ("project", project.name))
     )
     if any(mark in project_name[0] for mark in ":{}/ "):
@@ -115,7 +115,7 @@ def _of_target(path: object, urls: Mapping[str, Any], target_name: str) -> Any:
     raise SettingsError(f"{path}: {_VARS}: online_store: there is no URL for the target {target_name!r}.{known} Add one, or `default`.")
 
 
-def _text_setting(name: str, flag: str | None, written: object, default: str, target_name: str, problems: list[str]) -> tuple[str, str]:
+def _text_setting(name: str, flag: str | None, written: object, default: str, problems: list[str]) -> tuple[str, str]:
     """A setting's value and where it came from."""
     variable = f"FSDBT_{name.upper()}"
     if flag is not None:
@@ -125,7 +125,9 @@ def _text_setting(name: str, flag: str | None, written: object, default: str, ta
     if written is None:
         return default, _DEFAULT
     if not isinstance(written, str) or not written:
-        problems.append(f"{_VARS}: {name}: must be a text, not {type(written).__name__}.")
+        problems.append(
+            f"{_VARS}: {name}: must be a text, and is of type {type(written).__name__}." if written else f"{_VARS}: {name}: is empty."
+        )
         return default, _DEFAULT
     return written, "dbt_project.yml"
 

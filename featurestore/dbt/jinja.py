@@ -39,7 +39,7 @@ def render(value: Any, context: Mapping[str, object] | None = None, variables: M
 def _render_text(text: str, context: Mapping[str, object], variables: Mapping[str, Any]) -> Any:
     if "{{" not in text and "{%" not in text and "{#" not in text:
         return text
-    from jinja2 import TemplateError, UndefinedError
+    from jinja2 import TemplateError, Undefined, UndefinedError
 
     def var(name: str, default: Any = _MISSING) -> Any:
         found = variables.get(name, default)
@@ -50,7 +50,9 @@ def _render_text(text: str, context: Mapping[str, object], variables: Mapping[st
     try:
         template = _environment().from_string(text)
         names = template.new_context({**context, "env_var": _env_var, "var": var})
-        return _concatenate(template.root_render_func(names))
+        rendered = _concatenate(template.root_render_func(names))
+        # A lone name that nobody defined comes back as it is; only using it complains.
+        return str(rendered) if isinstance(rendered, Undefined) else rendered
     except (UndefinedError, TypeError) as error:
         raise ValueError(f"the Jinja cannot be rendered: {error}") from None
     except TemplateError as error:

@@ -216,9 +216,8 @@ def _parsed_type(text: str, dialect: str) -> ValueType:
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.errors import SqlglotError
 
-    known = dialect if Dialect.get(dialect) else None
     try:
-        parsed = exp.DataType.build(text, dialect=known, udt=False)
+        parsed = exp.DataType.build(text, dialect=dialect if Dialect.get(dialect) else None, udt=False)
     except (SqlglotError, ValueError):
         raise _unsupported(text) from None
     return _of_tree(parsed, text, dialect)
@@ -226,6 +225,7 @@ def _parsed_type(text: str, dialect: str) -> ValueType:
 
 def _of_tree(tree: exp.Expression, whole: str, dialect: str) -> ValueType:
     from sqlglot import exp
+    from sqlglot.dialects.dialect import Dialect
 
     kind = tree.this if isinstance(tree, exp.DataType) else None
     types = exp.DataType.Type
@@ -244,7 +244,7 @@ def _of_tree(tree: exp.Expression, whole: str, dialect: str) -> ValueType:
         return StructType(tuple(_field(part, whole, dialect) for part in tree.expressions))
     if kind in (types.ENUM, types.ENUM8, types.ENUM16):
         return STRING
-    simple = _simple_type(tree.sql(dialect=dialect).upper(), dialect)
+    simple = _simple_type(tree.sql(dialect=dialect if Dialect.get(dialect) else None).upper(), dialect)
     if simple is None:
         raise _unsupported(whole)
     return simple
@@ -259,5 +259,5 @@ def _field(part: exp.Expression, whole: str, dialect: str) -> tuple[str, ValueTy
 
 
 def _unsupported(text: str) -> UnsupportedTypeError:
-    shown = text if len(text) <= 80 else text[:77] + "..."
+    shown = (text if len(text) <= 80 else text[:77] + "...") or "''"
     return UnsupportedTypeError(f"no feature can have the type {shown}. Cast it in the model, to text or to a number, or leave it out.")
