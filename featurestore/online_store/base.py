@@ -1,10 +1,10 @@
 """What an online store is: keys, bytes and an event time. It knows no features.
 
 Every row carries, at fixed places in its bytes, the event time and the sequence number of the run that wrote it (see
-`featurestore.codec.layout`). Two rules decide what a write leaves, and both give the same end whatever the order of writers:
+`featurestore.codec.layout`). Two rules decide what a write leaves:
 
 - `NEWEST_WINS`: a row replaces another when its (event time, sequence) is at least as great. An older event time never replaces
-  a newer one; an equal one is overwritten by a later run.
+  a newer one; an equal one is overwritten by a later run. The end is the same whatever the order of writers.
 - `EXACT`: as above, and it also replaces whatever an earlier run wrote, so that a newest row whose time moved back is corrected.
   What a later run wrote meanwhile and is newer still stays.
 """

@@ -1,0 +1,36 @@
+"""Every online store there is, each as a URL at which nothing was written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from redis_server import RedisServer
+
+from featurestore.online_store.base import OnlineStore
+from featurestore.online_store.connect import open_store
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "redis-tcp", "redis-unix"])
+def url(request: pytest.FixtureRequest, tmp_path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'online_store.db'}"
+    server: RedisServer = request.getfixturevalue("redis_server")
+    with redis.Redis(port=server.port) as client:
+        client.flushall()
+        client.script_flush()
+    return server.url if request.param == "redis-tcp" else server.socket_url
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[OnlineStore]:
+    opened = open_store(url)
+    yield opened
+    opened.close()
