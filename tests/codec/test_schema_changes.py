@@ -45,6 +45,8 @@ def read(features, *written_rows):
     return [list(column) for column in decoder.decode([row for _, row in written_rows]).columns]
 
 
+CITY = StructType((("name", STRING), ("since", DATE)))
+NEWER_CITY = StructType((("since", DATE), ("size", INT64)))
 INT32, FLOAT32 = IntegerType(32), FloatType(32)
 
 
@@ -60,7 +62,7 @@ INT32, FLOAT32 = IntegerType(32), FloatType(32)
         (DATE, date(2024, 5, 1), TIMESTAMP, datetime(2024, 5, 1)),
         (TIMESTAMP, datetime(2024, 5, 1), TIMESTAMP_UTC, datetime(2024, 5, 1, tzinfo=timezone.utc)),
         (ListType(INT32), [1, None], ListType(FLOAT64), [1.0, None]),
-        (StructType((("a", INT64), ("b", DATE))), {"a": 1, "b": date(2024, 5, 1)}, StructType((("b", DATE), ("c", STRING))), {"b": date(2024, 5, 1), "c": None}),
+        (CITY, {"name": "Riga", "since": date(2024, 5, 1)}, NEWER_CITY, {"since": date(2024, 5, 1), "size": None}),
         (MapType(STRING, INT64), {"a": 1, "b": None}, MapType(STRING, FLOAT64), {"a": 1.0, "b": None}),
     ],
 )  # fmt: skip

@@ -30,6 +30,11 @@ def many_rows(count, run=1):
     return RowEncoder("shop", VIEW, run).encode(cases.batch_of(VIEW, [{"customer_id": number} for number in range(count)]))
 
 
+def write_often(store, batches):
+    for batch in batches:
+        store.write(batch, NEWEST)
+
+
 @pytest.fixture
 def server():
     with RedisServer() as own:
@@ -46,17 +51,17 @@ async def test_a_server_that_is_down_is_named_without_its_password():
         lambda: store.count(SPACE),
     ]
     for act in acts:
-        with pytest.raises(OnlineStoreUnavailableError, match="Redis at 127.0.0.1:1 cannot be reached") as caught:
+        with pytest.raises(OnlineStoreUnavailableError, match=r"Redis at 127\.0\.0\.1:1 cannot be reached") as caught:
             act()
         assert "s3cret" not in str(caught.value)
-    with pytest.raises(OnlineStoreUnavailableError, match="Redis at 127.0.0.1:1 cannot be reached"):
+    with pytest.raises(OnlineStoreUnavailableError, match=r"Redis at 127\.0\.0\.1:1 cannot be reached"):
         await reader.read([KEY])
     store.close()
     await reader.close()
 
 
 def test_a_socket_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(OnlineStoreUnavailableError, match="nothing.sock"):
+    with pytest.raises(OnlineStoreUnavailableError, match=r"nothing\.sock"):
         open_store(f"unix://{tmp_path}/nothing.sock").read([KEY])
 
 
@@ -107,8 +112,7 @@ def test_a_server_that_dies_during_a_write_is_an_error_and_the_next_run_complete
     timer = threading.Timer(0.05, server.kill)
     timer.start()
     with pytest.raises(OnlineStoreUnavailableError, match=f"127.0.0.1:{server.port}"):
-        for _ in range(100):
-            store.write(rows, NEWEST)
+        write_often(store, [rows] * 100)
     timer.join()
     server.start()
     assert store.write(rows, NEWEST) == 200_000
@@ -150,8 +154,7 @@ def test_a_full_server_says_so_in_its_own_words(server):
     with redis.Redis(port=server.port) as client:
         client.config_set("maxmemory", "1mb")
         with pytest.raises(OnlineStoreError, match=rf"Redis at 127.0.0.1:{server.port} refused: .*maxmemory"):
-            for run in range(1, 20):
-                store.write(many_rows(20_000, run=run), NEWEST)
+            write_often(store, [many_rows(20_000)] * 20)
     store.close()
 
 
@@ -172,7 +175,7 @@ def test_serving_needs_only_the_right_to_read(server):
     store = open_store(f"redis://service:pw@127.0.0.1:{server.port}/0")
     assert store.read([KEY]) == writer.read([KEY])
     assert store.read_documents("shop", ["registry"]) == [b"one"]
-    with pytest.raises(OnlineStoreError, match="refused: .*permissions"):
+    with pytest.raises(OnlineStoreError, match=r"refused: .*permissions"):
         store.write(one_row(), NEWEST)
     store.close()
     writer.close()

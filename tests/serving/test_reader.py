@@ -1,0 +1,267 @@
+"""A service reads features from the store alone, by asyncio or not, and follows what is published while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from datetime import date, timedelta, timezone
+from decimal import Decimal
+
+import codec_cases as cases
+import polars
+import pyarrow as pa
+import pytest
+import redis
+
+from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
+from featurestore.codec.encode import RowEncoder
+from featurestore.codec.layout import RowSchema
+from featurestore.errors import NotInstalledError, NotMaterializedError, OnlineStoreError, UnknownNameError
+from featurestore.online_store.base import WriteMode
+from featurestore.online_store.connect import open_store
+from featurestore.registry.definitions import FeatureReference, FeatureService
+from featurestore.registry.registry import Registry
+from featurestore.registry.snapshot import to_json
+from featurestore.registry.value_types import (
+    BYTES,
+    DATE,
+    FLOAT64,
+    INT64,
+    STRING,
+    TIMESTAMP_UTC,
+    DecimalType,
+    FloatType,
+    ListType,
+    MapType,
+    StructType,
+)
+
+NOON = cases.NOON.replace(tzinfo=timezone.utc)
+ORDERS = cases.feature_view("orders", {"orders_7d": INT64, "spent": FLOAT64})
+PROFILE = cases.feature_view("profile", {"city": STRING})
+CHURN = FeatureService(
+    "churn", "exposure.shop.churn", "models/services.yml", (FeatureReference("orders", "*"), FeatureReference("profile", "city"))
+)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+class Shop:
+    """A project published to a store, as materialize does it: the snapshot, the schema, the rows."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.clock = url, Clock()
+        self.store = open_store(url)
+
+    def publish(self, *views, services=(CHURN,)):
+        services = [service for service in services if {reference.view for reference in service.features} <= {view.name for view in views}]
+        self.store.write_documents("shop", {"registry": to_json(Registry("shop", tuple(views), tuple(services)))})
+
+    def write(self, view, *rows, run=None):
+        schema = RowSchema.of(view)
+        self.store.write_documents("shop", {schema.document_name: schema.to_document()})
+        run = run or self.store.next_sequence("shop")
+        self.store.write(RowEncoder("shop", view, run).encode(cases.batch_of(view, rows)), WriteMode.NEWEST_WINS)
+
+    def reader(self, **options):
+        return OnlineFeatureStore(self.url, "shop", clock=self.clock, **options)
+
+
+@pytest.fixture
+def shop(url):
+    published = Shop(url)
+    yield published
+    published.store.close()
+
+
+def test_a_service_is_answered_from_the_store_alone(shop):
+    shop.publish(ORDERS, PROFILE)
+    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3, "spent": 9.5})
+    shop.write(PROFILE, {"customer_id": 1, "city": "Riga"})
+    with shop.reader() as reader:
+        for features in ("churn", CHURN, ["orders:*", "profile:city"], [FeatureReference("orders", "*"), "profile:city"]):
+            answer = reader.get_online_features([{"customer_id": 1}], features)
+            assert answer.to_dict() == {"customer_id": [1], "orders_7d": [3], "spent": [9.5], "city": ["Riga"]}
+        assert [view.name for view in reader.registry.views] == ["orders", "profile"]
+
+
+def test_the_async_reader_answers_the_same(shop):
+    shop.publish(ORDERS, PROFILE)
+    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3, "spent": 9.5})
+
+    async def ask():
+        async with AsyncOnlineFeatureStore(shop.url, "shop", clock=shop.clock) as reader:
+            rows = [{"customer_id": number} for number in (1, 2)]
+            answers = await asyncio.gather(*(reader.get_online_features(rows, "churn") for _ in range(100)))
+            registry = await reader.read_registry()
+            with pytest.raises(UnknownNameError):
+                await reader.get_online_features(rows, "chrun")
+            return answers, registry
+
+    answers, registry = asyncio.run(ask())
+    with shop.reader() as reader:
+        expected = reader.get_online_features([{"customer_id": 1}, {"customer_id": 2}], "churn")
+        assert registry == reader.registry
+    for answer in answers:
+        assert answer.to_dict() == expected.to_dict()
+        assert answer.statuses() == expected.statuses()
+        assert answer.event_timestamps() == expected.event_timestamps()
+
+
+def test_a_project_that_was_never_materialized_says_what_to_run(shop):
+    shop.publish(ORDERS)
+    with OnlineFeatureStore(shop.url, "another") as reader, pytest.raises(NotMaterializedError, match=r"'another'.*fsdbt materialize"):
+        reader.get_online_features([{"customer_id": 1}], "churn")
+
+
+def test_an_empty_store_says_what_to_run(url):
+    with OnlineFeatureStore(url, "shop") as reader, pytest.raises(NotMaterializedError, match="fsdbt materialize"):
+        reader.registry  # noqa: B018
+
+
+def test_a_feature_added_while_a_service_runs_is_served_without_a_restart(shop):
+    shop.publish(ORDERS)
+    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3, "spent": 9.5}, {"customer_id": 2, "orders_7d": 4, "spent": 1.5})
+    wider = cases.feature_view("orders", {"orders_7d": FLOAT64, "returns": INT64, "spent": FLOAT64})
+    with shop.reader() as reader:
+        assert reader.get_online_features({"customer_id": [1]}, "orders:*").to_dict() == {
+            "customer_id": [1],
+            "orders_7d": [3],
+            "spent": [9.5],
+        }
+        shop.publish(wider)
+        shop.write(wider, {"customer_id": 1, "orders_7d": 3.5, "returns": 1, "spent": 9.5})
+        answer = reader.get_online_features({"customer_id": [1, 2]}, "orders:*")
+        assert answer.to_dict() == {"customer_id": [1, 2], "orders_7d": [3.5, 4.0], "returns": [1, None], "spent": [9.5, 1.5]}
+
+
+def test_a_name_added_while_a_service_runs_is_found(shop):
+    shop.publish(ORDERS)
+    with shop.reader() as reader:
+        reader.get_online_features({"customer_id": [1]}, "orders:*")
+        shop.publish(ORDERS, PROFILE)
+        shop.clock.now += timedelta(seconds=2)
+        assert reader.get_online_features({"customer_id": [1]}, "churn").to_dict()["city"] == [None]
+        with pytest.raises(UnknownNameError, match="Did you mean 'churn'"):
+            reader.get_online_features({"customer_id": [1]}, "chrun")
+
+
+def test_a_change_of_ttl_is_followed_within_a_minute(shop):
+    shop.publish(ORDERS)
+    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3})
+    with shop.reader() as reader:
+        shop.clock.now += timedelta(hours=1)
+        assert reader.get_online_features({"customer_id": [1]}, "orders:orders_7d").to_dict()["orders_7d"] == [3]
+        shop.publish(dataclasses.replace(ORDERS, ttl=timedelta(minutes=1)))
+        shop.clock.now += timedelta(minutes=1)
+        assert reader.get_online_features({"customer_id": [1]}, "orders:orders_7d").to_dict()["orders_7d"] == [None]
+
+
+def test_rows_of_an_older_declaration_are_read_after_a_restart(shop):
+    shop.publish(ORDERS)
+    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3, "spent": 9.5})
+    narrower = cases.feature_view("orders", {"spent": FLOAT64})
+    shop.publish(narrower)
+    shop.write(narrower, {"customer_id": 2, "spent": 1.5})
+    with shop.reader() as reader:
+        assert reader.get_online_features({"customer_id": [1, 2]}, "orders:*").to_dict() == {"customer_id": [1, 2], "spent": [9.5, 1.5]}
+
+
+def test_rows_whose_schema_is_lost_are_an_error_that_says_what_to_run(shop):
+    shop.publish(ORDERS)
+    other = cases.feature_view("orders", {"orders_7d": STRING})
+    shop.store.write(RowEncoder("shop", other, 1).encode(cases.batch_of(other, [{"customer_id": 1}])), WriteMode.NEWEST_WINS)
+    with (
+        shop.reader() as reader,
+        pytest.raises(OnlineStoreError, match=r"'orders' were written under schema .* fsdbt materialize --full-refresh"),
+    ):
+        reader.get_online_features({"customer_id": [1]}, "orders:*")
+
+
+def test_one_request_is_one_round_trip(redis_server):
+    shop = Shop(redis_server.url)
+    shop.publish(ORDERS, PROFILE)
+    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3})
+    with shop.reader() as reader, redis.Redis(port=redis_server.port) as client:
+        reader.get_online_features({"customer_id": [1]}, "churn")
+        client.config_resetstat()
+        reader.get_online_features({"customer_id": [1, 2, 3]}, "churn")
+        asked = {name: command["calls"] for name, command in client.info("commandstats").items() if "config" not in name}
+    shop.store.close()
+    assert asked == {"cmdstat_mget": 1}
+
+
+TYPED = cases.feature_view(
+    "typed",
+    {
+        "day": DATE,
+        "price": DecimalType(10, 2),
+        "seen": TIMESTAMP_UTC,
+        "embedding": ListType(FloatType(32)),
+        "address": StructType((("city", STRING), ("since", DATE))),
+        "counts": MapType(STRING, INT64),
+        "photo": BYTES,
+    },
+)
+VALUES = {
+    "day": date(2024, 5, 1),
+    "price": Decimal("9.90"),
+    "seen": NOON,
+    "embedding": [0.5, None],
+    "address": {"city": "Riga", "since": date(2001, 2, 3)},
+    "counts": {"a": 1, "b": None},
+    "photo": b"\x00\xff",
+}
+
+
+def test_answers_become_arrow_pandas_and_polars_with_the_declared_types(shop):
+    shop.publish(TYPED)
+    shop.write(TYPED, {"customer_id": 1, **VALUES})
+    with shop.reader() as reader:
+        answer = reader.get_online_features([{"customer_id": 1, "note": "x"}, {"customer_id": 2, "note": "y"}], "typed:*")
+    assert answer.rows()[0] == {"customer_id": 1, "note": "x", **VALUES}
+    table = answer.to_arrow()
+    assert table.schema.field("customer_id").type == pa.int64()
+    assert table.schema.field("embedding").type == pa.list_(pa.float32())
+    assert table.schema.field("counts").type == pa.map_(pa.string(), pa.int64())
+    assert table["price"].to_pylist() == [Decimal("9.90"), None]
+    assert table["counts"].to_pylist() == [[("a", 1), ("b", None)], None]
+    assert answer.to_pandas()["day"].tolist() == [date(2024, 5, 1), None]
+    assert isinstance(answer.to_polars(), polars.DataFrame)
+    assert answer.to_polars()["address"].to_list() == [VALUES["address"], None]
+
+
+def test_a_data_frame_library_that_is_missing_is_named(shop, monkeypatch):
+    shop.publish(ORDERS)
+    with shop.reader() as reader:
+        answer = reader.get_online_features({"customer_id": [1]}, "orders:*")
+    for name, convert in (("pandas", answer.to_pandas), ("polars", answer.to_polars)):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+        with pytest.raises(NotInstalledError, match=rf"pip install 'featurestore\[{name}\]'"):
+            convert()
+
+
+def test_columns_of_a_pandas_frame_are_entity_rows(shop):
+    import pandas
+
+    shop.publish(ORDERS)
+    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3})
+    frame = pandas.DataFrame({"customer_id": [1, 2]})
+    with shop.reader() as reader:
+        as_records = reader.get_online_features(frame.to_dict("records"), "orders:orders_7d")
+        as_columns = reader.get_online_features({"customer_id": frame["customer_id"]}, "orders:orders_7d")
+    assert as_records.to_dict() == as_columns.to_dict() == {"customer_id": [1, 2], "orders_7d": [3, None]}
+
+
+def test_an_answer_says_what_it_holds(shop):
+    shop.publish(ORDERS)
+    with shop.reader() as reader:
+        assert repr(reader.get_online_features({"customer_id": [1]}, "orders:*")) == "OnlineFeatures(orders_7d, spent)"
