@@ -13,6 +13,7 @@ Standard library only: it is what installs everything else.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,8 +25,22 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 
-DEMO_SERVICE = "departure_delay_model"
-DEMO_KEYS = ("tailnum=N14228", "carrier=UA", "origin=EWR")
+DEMO = (
+    ("build",),
+    ("list",),
+    ("train", "departure_delay_model", "--spine", "ref('departures')", "--output", "target/departures.parquet"),
+    (
+        "train",
+        "plane_record:landings_7d,plane_record:last_destination,carrier_daily:late_share_1d,origin_weather:temperature",
+        "--spine",
+        "select * from departures where tailnum = 'N14228' and event_timestamp >= '2013-02-20'",
+    ),
+    ("get", "departure_delay_model", "tailnum=N14228", "carrier=UA", "origin=EWR"),
+)
+DEMO_EPILOGUE = """
+The last table is what a service would read now. The flights are from 2013, so what has a TTL (the weather, the carrier's last three
+hours) has expired long ago; what has none is as it was at the plane's last landing. Next: read README.md, or tag a model of your own
+dbt project with `fsdbt init`."""
 
 
 def main() -> int:
@@ -64,15 +79,10 @@ def setup() -> None:
 def demo() -> None:
     """Build features with dbt, publish them, make a training set, read the current values."""
     setup()
-    fsdbt = BIN / "fsdbt"
-    for arguments in (
-        ("build",),
-        ("list",),
-        ("train", DEMO_SERVICE, "--spine", "ref('departures')", "--output", "target/departures.parquet"),
-        ("get", DEMO_SERVICE, *DEMO_KEYS),
-    ):
-        _say("$ fsdbt " + " ".join(f'"{word}"' if "(" in word else word for word in arguments))
-        _run(fsdbt, *arguments)
+    for arguments in DEMO:
+        _say("$ fsdbt " + shlex.join(arguments))
+        _run(BIN / "fsdbt", *arguments)
+    print(DEMO_EPILOGUE)
 
 
 def check() -> None:
