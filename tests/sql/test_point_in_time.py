@@ -23,7 +23,7 @@ from featurestore.sql.dialects import dialect_named
 from featurestore.sql.expressions import table
 from featurestore.sql.latest import latest_rows, view_bounds
 from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query
-from featurestore.warehouse.duckdb import DuckDBSession
+from featurestore.warehouse.duckdb_session import DuckDBSession
 
 DUCKDB = dialect_named("duckdb")
 ANY_ROWS = [ViewPlan(strategy, prune) for strategy, prune in itertools.product((Strategy.ASOF, Strategy.THIN_UNION), (False, True))]

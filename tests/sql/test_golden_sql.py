@@ -1,0 +1,117 @@
+"""The SQL that people read in reviews: one file for each dialect and each thing that is asked. `make golden` writes them anew."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlglot import exp
+
+from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, LateData, Relation
+from featurestore.registry.registry import RequestedView
+from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, ListType
+from featurestore.sql.dialects import dialect_named
+from featurestore.sql.expressions import relation, render
+from featurestore.sql.latest import latest_rows, view_bounds
+from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query
+
+GOLDEN = Path(__file__).parent / "golden"
+CUSTOMER, SHOP = Entity("customer", (Column("customer_id", INT64),)), Entity("shop", (Column("shop", STRING),))
+ORDERS = FeatureView(
+    name="customer_orders",
+    unique_id="model.shop.customer_orders",
+    path="models/customer_orders.sql",
+    relation=Relation("customer_orders", "features", "shop"),
+    entities=(CUSTOMER,),
+    event_timestamp=Column("ordered_at", TIMESTAMP_UTC),
+    created_timestamp=Column("loaded_at", TIMESTAMP_UTC),
+    features=(Feature("orders_7d", INT64), Feature("amount_7d", FLOAT64), Feature("basket", ListType(STRING))),
+    ttl=timedelta(days=7),
+    available_after=timedelta(hours=1),
+)
+AS_KNOWN = FeatureView(
+    name="shop_visits",
+    unique_id="model.shop.shop_visits",
+    path="models/shop_visits.sql",
+    relation=Relation("shop_visits", "features", "shop"),
+    entities=(CUSTOMER, SHOP),
+    event_timestamp=Column("visited_at", TIMESTAMP),
+    created_timestamp=Column("loaded_at", TIMESTAMP),
+    features=(Feature("visits", INT64),),
+    late_data=LateData.AS_KNOWN,
+)
+PROFILE = FeatureView(
+    name="customer_profile",
+    unique_id="snapshot.shop.customer_profile",
+    path="snapshots/customer_profile.yml",
+    relation=Relation("customer_profile", "snapshots", "shop"),
+    entities=(CUSTOMER,),
+    event_timestamp=Column("dbt_valid_from", TIMESTAMP),
+    valid_to=Column("dbt_valid_to", TIMESTAMP),
+    is_deleted=Column("dbt_is_deleted", STRING),
+    features=(Feature("city", STRING),),
+)
+OVERLAPPING = FeatureView(
+    name="subscriptions",
+    unique_id="snapshot.shop.subscriptions",
+    path="snapshots/subscriptions.yml",
+    relation=Relation("subscriptions", "snapshots", "shop"),
+    entities=(CUSTOMER,),
+    event_timestamp=Column("dbt_valid_from", TIMESTAMP),
+    valid_to=Column("dbt_valid_to", TIMESTAMP),
+    disjoint_validity=False,
+    features=(Feature("plan", STRING),),
+    ttl=timedelta(days=30),
+)
+SPINE_COLUMNS = (Column("customer_id", INT64), Column("shop", STRING), Column("event_timestamp", TIMESTAMP), Column("label", FLOAT64))
+AT = datetime(2024, 3, 1, 12, 30)
+
+
+def asked(view: FeatureView, *features: str) -> RequestedView:
+    chosen = tuple(feature for feature in view.features if feature.name in features)
+    return RequestedView(view, chosen, features)
+
+
+def training(dialect: str, plans: dict[str, ViewPlan], *views: RequestedView) -> exp.Expression:
+    spine = Spine(relation(Relation("labels", "ml", "shop")), SPINE_COLUMNS, "event_timestamp")
+    return point_in_time_query(PointInTimeJoin(spine, views), plans, dialect_named(dialect))
+
+
+def queries(dialect: str) -> dict[str, exp.Expression]:
+    """What is asked, by the name of its file."""
+    one = Strategy.ASOF if dialect == "duckdb" else Strategy.THIN_UNION
+    orders = asked(ORDERS, "orders_7d", "amount_7d")
+    found = {
+        "one_view": training(dialect, {ORDERS.name: ViewPlan(one)}, orders),
+        "two_views_of_two_keys_pruned": training(
+            dialect, {ORDERS.name: ViewPlan(one, prune=True), AS_KNOWN.name: ViewPlan(one, prune=True)}, orders, asked(AS_KNOWN, "visits")
+        ),
+        "snapshot": training(dialect, {PROFILE.name: ViewPlan(one)}, asked(PROFILE, "city")),
+        "overlapping_snapshot": training(dialect, {OVERLAPPING.name: ViewPlan(Strategy.VALIDITY_RANGES)}, asked(OVERLAPPING, "plan")),
+        "latest": latest_rows(ORDERS, AT, dialect),
+        "latest_of_what_changed": latest_rows(ORDERS, AT, dialect, changed_since=AT - timedelta(days=1), counted_at=AT - timedelta(days=1)),
+        "bounds": view_bounds(ORDERS, AT, dialect, created_before=AT - timedelta(days=1)),
+    }
+    if dialect == "duckdb":
+        found["one_view_by_thin_union"] = training(dialect, {ORDERS.name: ViewPlan(Strategy.THIN_UNION)}, orders)
+    return found
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "bigquery", "spark"])
+def test_the_sql_is_as_it_was_reviewed(dialect: str) -> None:
+    written = {name: render(query, dialect_named(dialect)) + "\n" for name, query in queries(dialect).items()}
+    folder = GOLDEN / dialect
+    if os.environ.get("UPDATE_GOLDEN"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.iterdir():
+            file.unlink()
+        for name, text in written.items():
+            (folder / f"{name}.sql").write_text(text)
+    assert written == {file.stem: file.read_text() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "bigquery", "spark"])
+def test_no_dialect_without_an_asof_join_is_given_one(dialect: str) -> None:
+    assert not any("ASOF" in render(query, dialect_named(dialect)) for query in queries(dialect).values())
