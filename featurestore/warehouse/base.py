@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
-
-import pyarrow as pa
-from sqlglot import exp
+from typing import TYPE_CHECKING, Protocol
 
 from featurestore.registry.definitions import Column, Relation
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sqlglot import exp
 
 BATCH_ROWS = 100_000
 """Rows of one batch of an answer: large enough to encode fast, small enough that a few of them fit anywhere."""

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlglot import exp
-
 from featurestore.dbt.profiles import Target
 from featurestore.errors import WarehouseError
 
@@ -45,7 +43,7 @@ class DuckDBProfile:
         for attachment in self.attachments:
             yield _attach(attachment, self.base_dir, read_only)
         for name, value in self.settings.items():
-            yield f"SET {_word(name)} = {_literal(value)}"
+            yield f"SET {_word(name)} = {literal(value)}"
 
 
 def read_profile(target: Target) -> DuckDBProfile:
@@ -80,8 +78,8 @@ def _attach(attachment: Mapping[str, Any], base_dir: Path, read_only: bool) -> s
     of_other_kind = options.get("TYPE") not in (None, "duckdb", "sqlite")
     path = str(attachment["path"]) if of_other_kind else _resolved(str(attachment["path"]), base_dir)
     alias = f" AS {_quoted(attachment['alias'])}" if attachment.get("alias") else ""
-    listed = ", ".join(_word(name) if value is True else f"{_word(name)} {_literal(value)}" for name, value in options.items())
-    return f"ATTACH IF NOT EXISTS {_literal(path)}{alias}{f' ({listed})' if listed else ''}"
+    listed = ", ".join(_word(name) if value is True else f"{_word(name)} {literal(value)}" for name, value in options.items())
+    return f"ATTACH IF NOT EXISTS {literal(path)}{alias}{f' ({listed})' if listed else ''}"
 
 
 def _create_secret(secret: Mapping[str, Any], number: int) -> str:
@@ -90,11 +88,11 @@ def _create_secret(secret: Mapping[str, Any], number: int) -> str:
         if name in ("name", "persistent") or value is None:
             continue
         if isinstance(value, Mapping):
-            shown = f"MAP {{{', '.join(f'{_literal(key)}: {_literal(item)}' for key, item in value.items())}}}"
+            shown = f"MAP {{{', '.join(f'{literal(key)}: {literal(item)}' for key, item in value.items())}}}"
         elif isinstance(value, list | tuple):
-            shown = f"[{', '.join(_literal(item) for item in value)}]"
+            shown = f"[{', '.join(literal(item) for item in value)}]"
         else:
-            shown = _literal(value)
+            shown = literal(value)
         parts.append(f"{_word(name)} {shown}")
     name = secret.get("name") or f"_dbt_secret_{number}"
     return f"CREATE OR REPLACE TEMPORARY SECRET {_quoted(name)} ({', '.join(parts)})"
@@ -108,12 +106,14 @@ def _is_url(path: str) -> bool:
     return "://" in path or path.split(":", 1)[0] in ("md", "motherduck", "ducklake")
 
 
-def _literal(value: object) -> str:
-    return exp.Literal.string(str(value).lower() if isinstance(value, bool) else str(value)).sql(dialect="duckdb")
+def literal(value: object) -> str:
+    """A value as a DuckDB string literal, which knows no escape but the doubled quote."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _quoted(name: object) -> str:
-    return exp.to_identifier(str(name), quoted=True).sql(dialect="duckdb")
+    return '"' + str(name).replace('"', '""') + '"'
 
 
 def _word(name: object) -> str:
