@@ -1,6 +1,6 @@
 """The settings in force, and where each came from: a flag beats the environment, which beats dbt_project.yml, which beats the default.
 
-In dbt_project.yml they stand under `vars: {featurestore: …}`, with Jinja rendered, so that a password can come from `env_var`.
+They stand under `vars: {featurestore: …}` of dbt_project.yml, or of vars.yml, with Jinja rendered: a password can come from `env_var`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def load_settings(project: DbtProject, target_name: str, flags: Mapping[str, str
     written = _written_settings(project, target_name)
     problems: list[str] = [f"{_VARS}: there is no setting {key!r}.{did_you_mean(key, SETTINGS)}" for key in written if key not in SETTINGS]
     online_store, project_name = (
-        _text_setting(name, flags.get(name), written.get(name), default, problems)
+        _text_setting(name, flags.get(name), written.get(name), default, project.vars_path.name, problems)
         for name, default in (("online_store", DEFAULT_ONLINE_STORE), ("project", project.name))
     )
     if any(mark in project_name[0] for mark in ":{}/ "):
@@ -78,16 +78,16 @@ def load_settings(project: DbtProject, target_name: str, flags: Mapping[str, str
     said_defaults = written.get("defaults")
     defaults = read_defaults(said_defaults, lambda key, message: problems.append(f"{_VARS}: {key}: {message}"))
     if problems:
-        raise SettingsError("\n".join([f"{project.directory / 'dbt_project.yml'}:", *(f"  {problem}" for problem in problems)]))
+        raise SettingsError("\n".join([f"{project.vars_path}:", *(f"  {problem}" for problem in problems)]))
     said = said_defaults if isinstance(said_defaults, Mapping) else {}
     origins = {"online_store": online_store[1], "project": project_name[1]}
-    origins.update({f"defaults.{key}": "dbt_project.yml" if key in said else _DEFAULT for key in DEFAULTS_KEYS})
+    origins.update({f"defaults.{key}": project.vars_path.name if key in said else _DEFAULT for key in DEFAULTS_KEYS})
     return Settings(online_store[0], project_name[0], defaults, origins)
 
 
 def _written_settings(project: DbtProject, target_name: str) -> dict[str, Any]:
     """What dbt_project.yml says, rendered. Only the chosen target's URL is: others may name variables nobody set."""
-    path = project.directory / "dbt_project.yml"
+    path = project.vars_path
     written = project.var("featurestore")
     if written is None:
         return {}
@@ -115,7 +115,7 @@ def _of_target(path: object, urls: Mapping[str, Any], target_name: str) -> Any:
     raise SettingsError(f"{path}: {_VARS}: online_store: there is no URL for the target {target_name!r}.{known} Add one, or `default`.")
 
 
-def _text_setting(name: str, flag: str | None, written: object, default: str, problems: list[str]) -> tuple[str, str]:
+def _text_setting(name: str, flag: str | None, written: object, default: str, origin: str, problems: list[str]) -> tuple[str, str]:
     """A setting's value and where it came from."""
     variable = f"FSDBT_{name.upper()}"
     if flag is not None:
@@ -129,7 +129,7 @@ def _text_setting(name: str, flag: str | None, written: object, default: str, pr
             f"{_VARS}: {name}: must be a text, and is of type {type(written).__name__}." if written else f"{_VARS}: {name}: is empty."
         )
         return default, _DEFAULT
-    return written, "dbt_project.yml"
+    return written, origin
 
 
 def _default_text(defaults: FeatureViewDefaults, key: str) -> str:

@@ -89,6 +89,12 @@ def test_variables_of_this_project_alone_count_too(tmp_path: Path) -> None:
     assert settings(tmp_path, shop={"featurestore": {"project": "mine"}}).project == "mine"
 
 
+def test_the_origin_is_the_file_where_the_variables_stand(tmp_path: Path) -> None:
+    (tmp_path / "dbt_project.yml").write_text("name: shop")
+    (tmp_path / "vars.yml").write_text("vars: {featurestore: {project: mine}}")
+    assert load_settings(load_project(tmp_path), "dev", {}).origins["project"] == "vars.yml"
+
+
 def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
     found = settings(tmp_path, {"online_store": "redis://user:hunter2@cache:6379/0?password=hunter2"})
     assert "hunter2" in found.online_store

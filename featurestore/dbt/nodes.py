@@ -5,6 +5,7 @@ A key may be absent or null: dbt-core writes null where dbt v2 leaves the key ou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ class ColumnNode(msgspec.Struct, frozen=True, gc=False):
         return tuple(tags) if tags else ()
 
 
+_CONDITION = re.compile(r"\benabled\s*=(?!\s*(?:true|false)\b)", re.IGNORECASE)
 _COLUMNS = msgspec.json.Decoder(dict[str, ColumnNode] | None)
 
 
@@ -129,7 +131,11 @@ class Node(msgspec.Struct, frozen=True):
     def is_conditional(self) -> bool:
         """Whether `enabled` was written as a Jinja expression, so that another target or variable may enable it."""
         written = msgspec.json.decode(self.unrendered_config) if self.unrendered_config else None
-        return isinstance(written, dict) and "{{" in str(written.get("enabled"))
+        said = written.get("enabled") if isinstance(written, dict) else None
+        if isinstance(said, str) and said.casefold() not in ("true", "false"):
+            return True
+        code = msgspec.json.decode(self.raw_code) if self.raw_code else None
+        return isinstance(code, str) and _CONDITION.search(code) is not None
 
 
 class OwnerNode(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,7 @@
-"""Reads `dbt_project.yml`: the project's name, profile, target folder and variables."""
+"""Reads `dbt_project.yml`: the project's name, profile, target folder and variables.
+
+From dbt 1.12 on, the variables may stand in `vars.yml` beside it, never in both.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,9 @@ class DbtProject:
     vars: Mapping[str, Any] = field(default_factory=dict)
     """As written, without Jinja rendered, as dbt leaves them."""
 
+    vars_path: Path = Path("dbt_project.yml")
+    """The file where the variables stand, or would stand."""
+
     @property
     def manifest_path(self) -> Path:
         return self.target_path / "manifest.json"
@@ -60,11 +66,9 @@ def load_project(project_dir: Path | str) -> DbtProject:
     name = content.get("name")
     if not isinstance(name, str) or not name:
         raise ProjectError(f"{path} gives the project no name. Add a line like `name: shop`.")
-    settings = {key: _rendered(path, key, content.get(key)) for key in ("profile", "target-path")}
+    vars_path, variables = _variables(path, content)
+    settings = {key: _rendered(path, key, content.get(key), variables) for key in ("profile", "target-path")}
     target = os.environ.get("DBT_TARGET_PATH") or settings["target-path"] or "target"
-    variables = content.get("vars") or {}
-    if not isinstance(variables, Mapping):
-        raise ProjectError(f"{path}: `vars` must be a mapping of names to values.")
     return DbtProject(
         directory=directory,
         name=name,
@@ -72,6 +76,7 @@ def load_project(project_dir: Path | str) -> DbtProject:
         target_path=directory / Path(target).expanduser(),
         model_paths=tuple(directory / folder for folder in as_texts(content.get("model-paths") or "models")),
         vars=variables,
+        vars_path=vars_path,
     )
 
 
@@ -92,11 +97,22 @@ def read_yaml(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _rendered(path: Path, key: str, value: object) -> str | None:
+def _variables(path: Path, content: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
+    """The variables, and the file that holds them."""
+    said = content.get("vars")
+    own = path.with_name("vars.yml")
+    if not said and own.exists():
+        path, said = own, (read_yaml(own) or {}).get("vars")
+    if said is not None and not isinstance(said, Mapping):
+        raise ProjectError(f"{path}: `vars` must be a mapping of names to values.")
+    return path, said or {}
+
+
+def _rendered(path: Path, key: str, value: object, variables: Mapping[str, Any]) -> str | None:
     if value is None:
         return None
     try:
-        return str(render(str(value)))
+        return str(render(str(value), variables=variables))
     except ValueError as error:
         raise ProjectError(f"{path}: {key}: {error}") from None
 

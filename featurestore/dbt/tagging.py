@@ -70,8 +70,8 @@ def tag_model(project: DbtProject, model: str, feature_view: Mapping[str, Any]) 
 
 
 def add_vars(project: DbtProject, settings: Mapping[str, Any]) -> Edit:
-    """The edit that gives dbt_project.yml those settings under `vars: featurestore:`, where it does not have them yet."""
-    path = project.directory / "dbt_project.yml"
+    """The edit that gives the project's variables those settings under `vars: featurestore:`, where it does not have them yet."""
+    path = project.vars_path
     text = path.read_text(encoding="utf-8")
     document = _read(path, text)
     variables = document.get("vars")

@@ -113,6 +113,8 @@ def test_what_cannot_be_a_feature_view_is_refused(tmp_path: Path, node: dict[str
 def test_a_disabled_model_is_refused_when_it_is_tagged(tmp_path: Path) -> None:
     line = "models/features.yml: m: config.enabled: is false, so its features do not exist. Enable the model, or remove meta.feature_view."
     assert problems(tmp_path, manifest(disabled=[model("m", CUSTOMER)])) == [line]
+    in_sql = model("m", CUSTOMER, raw_code="{{ config(enabled = false) }} select 1", unrendered_config={"enabled": False})
+    assert problems(tmp_path, manifest(disabled=[in_sql])) == [line]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,7 @@ def test_a_disabled_model_is_refused_when_it_is_tagged(tmp_path: Path) -> None:
     [
         model("m", CUSTOMER, package="somebody_elses"),
         model("m", CUSTOMER, unrendered_config={"enabled": "{{ target.name == 'prod' }}"}),
+        model("m", CUSTOMER, raw_code="{{ config(materialized='table', enabled=(target.name == 'prod')) }} select 1"),
         model("m", False),
         model("m"),
     ],

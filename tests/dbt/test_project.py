@@ -57,6 +57,14 @@ def test_a_variable_of_this_project_comes_before_one_of_all_packages(tmp_path: P
     assert (project.var("a"), project.var("b"), project.var("c")) == ("here", 2, None)
 
 
+def test_variables_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "vars.yml").write_text("vars: {a: 1, out: made}")
+    project = load_project(write_project(tmp_path, "name: shop\ntarget-path: \"{{ var('out') }}\""))
+    assert (project.var("a"), project.vars_path, project.target_path) == (1, tmp_path / "vars.yml", tmp_path / "made")
+    project = load_project(write_project(tmp_path, "name: shop\nvars: {a: 2}"))
+    assert (project.var("a"), project.vars_path) == (2, tmp_path / "dbt_project.yml")
+
+
 def test_a_folder_without_a_project_is_named_with_the_option(tmp_path: Path) -> None:
     with pytest.raises(ProjectError) as caught:
         load_project(tmp_path)
