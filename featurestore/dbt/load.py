@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from featurestore.registry.definitions import Column, Entity, FeatureService, FeatureView, Owner, Relation
@@ -22,6 +23,7 @@ Describe = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
 """Asks the warehouse for the columns of relations; one that does not exist is absent from the answer."""
 
 _DIALECTS = {"athena": "trino", "fabric": "tsql", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
+_VIEW_NAME = re.compile(r"[\w.-]+")
 _VIEW_KEY, _SERVICE_KEY = "feature_view", "feature_service"
 
 
@@ -82,6 +84,8 @@ def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: 
         if node.config.materialized == "ephemeral":
             report("config.materialized", "an ephemeral model has no rows to read. Materialize it as a table, view or incremental.")
             continue
+        if not _VIEW_NAME.fullmatch(node.view_name):
+            report("name", "a feature view's name begins every reference and every key: letters, digits, points, dashes and underscores.")
         said = read_feature_view(meta[_VIEW_KEY], defaults, report)
         if said is not None:
             yield TaggedModel(node, said, node.columns(), manifest.semantic_models.get(node.unique_id), report)

@@ -5,7 +5,6 @@ What a target holds is secret until proved otherwise: its settings show up in no
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from featurestore.errors import ProfileError, ProjectError, did_you_mean
 
 from .jinja import render
-from .project import DbtProject, read_yaml
+from .project import DbtProject, environment_option, read_yaml
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def load_target(
         target: instead of `DBT_TARGET` and the profile's own.
     """
     path, profiles = _read_profiles(project, profiles_dir)
-    wanted = profile or os.environ.get("DBT_PROFILE") or project.profile
+    wanted = profile or environment_option("PROFILE") or project.profile
     if not wanted:
         raise ProfileError(f"{project.directory / 'dbt_project.yml'} names no profile. Add a line like `profile: shop`, or use --profile.")
     chosen = profiles.get(wanted)
@@ -61,7 +60,7 @@ def load_target(
     outputs = chosen.get("outputs") if isinstance(chosen, Mapping) else None
     if not isinstance(outputs, Mapping) or not outputs:
         raise ProfileError(f"{path}: profile {wanted!r} has no `outputs`.")
-    name = target or os.environ.get("DBT_TARGET") or _default_target(path, wanted, chosen)
+    name = target or environment_option("TARGET") or _default_target(path, wanted, chosen)
     output = outputs.get(name)
     if output is None:
         raise ProfileError(f"{path}: profile {wanted!r} has no target {name!r}.{did_you_mean(name, map(str, outputs))}")
@@ -90,7 +89,7 @@ def _read_profiles(project: DbtProject, profiles_dir: Path | str | None) -> tupl
 
 
 def _folders(project: DbtProject, profiles_dir: Path | str | None) -> Iterator[Path]:
-    said = profiles_dir or os.environ.get("DBT_PROFILES_DIR")
+    said = profiles_dir or environment_option("PROFILES_DIR")
     if said:
         yield Path(said).expanduser().absolute()
         return

@@ -68,7 +68,7 @@ def load_project(project_dir: Path | str) -> DbtProject:
         raise ProjectError(f"{path} gives the project no name. Add a line like `name: shop`.")
     vars_path, variables = _variables(path, content)
     settings = {key: _rendered(path, key, content.get(key), variables) for key in ("profile", "target-path")}
-    target = os.environ.get("DBT_TARGET_PATH") or settings["target-path"] or "target"
+    target = environment_option("TARGET_PATH") or settings["target-path"] or "target"
     return DbtProject(
         directory=directory,
         name=name,
@@ -78,6 +78,11 @@ def load_project(project_dir: Path | str) -> DbtProject:
         vars=variables,
         vars_path=vars_path,
     )
+
+
+def environment_option(name: str) -> str | None:
+    """What the environment says for one of dbt's options: `DBT_ENGINE_TARGET`, which dbt prefers from 1.11 on, or `DBT_TARGET`."""
+    return os.environ.get(f"DBT_ENGINE_{name}") or os.environ.get(f"DBT_{name}")
 
 
 def read_yaml(path: Path) -> dict[str, Any] | None:

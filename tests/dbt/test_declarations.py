@@ -72,6 +72,11 @@ def test_every_problem_of_every_model_is_named_at_once(tmp_path: Path) -> None:
 
 NOT_VIEWS: list[tuple[dict[str, Any], str]] = [
     (
+        model("a:b", CUSTOMER),
+        "models/features.yml: a:b: name: a feature view's name begins every reference and every key:"
+        " letters, digits, points, dashes and underscores.",
+    ),
+    (
         model("m", CUSTOMER, config={"materialized": "ephemeral", "meta": {"feature_view": CUSTOMER}}),
         "models/features.yml: m: config.materialized: an ephemeral model has no rows to read."
         " Materialize it as a table, view or incremental.",

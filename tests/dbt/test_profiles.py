@@ -30,7 +30,7 @@ bank:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DbtProject:
     """A project beside its profiles.yml, far from anybody's home folder and environment."""
-    for name in ("DBT_PROFILES_DIR", "DBT_PROFILE", "DBT_TARGET"):
+    for name in ("DBT_PROFILES_DIR", "DBT_PROFILE", "DBT_TARGET", "DBT_ENGINE_TARGET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     elsewhere = tmp_path / "elsewhere"
@@ -68,6 +68,8 @@ def test_the_flag_comes_before_the_environment_and_that_before_the_profile(proje
     monkeypatch.setenv("DBT_TARGET", "dev")
     assert load_target(project).name == "dev"
     assert load_target(project, target="prod").name == "prod"
+    monkeypatch.setenv("DBT_ENGINE_TARGET", "prod")
+    assert load_target(project).name == "prod"
     monkeypatch.setenv("DBT_PROFILE", "bank")
     assert str(load_target(project, target="default")) == "bank.default (duckdb)"
     assert load_target(project, profile="shop").profile == "shop"
