@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ from featurestore.registry.value_types import TIMESTAMP
 
 from . import cell_table as table
 from .gather import Gathering, offsets_of
-from .key_columns import pack_keys
+from .key_columns import key_texts
 from .keys import key_space
 from .layout import HEADER_ELEMENTS, LARGEST_SEQUENCE, RowSchema
 from .pack import big_endian, pack, pack_fixed
@@ -79,27 +80,39 @@ class RowEncoder:
             raise ValueError(f"{self._view.name}: {len(self._columns)} columns are encoded, not {batch.num_columns}.")
         columns = [self._column(position, array) for position, array in enumerate(batch.columns)]
         key_count = len(self._view.join_keys)
-        return EncodedBatch(
-            _bulk_strings(self._keys(batch.num_rows, columns[:key_count])), _bulk_strings(self._rows(batch.num_rows, columns[key_count:]))
-        )
+        return EncodedBatch(self._keys(batch.num_rows, columns[:key_count]), self._rows(batch.num_rows, columns[key_count:]))
 
     def _keys(self, count: int, columns: list[pa.Array]) -> pa.BinaryArray:
+        texts = key_texts(columns, [key.value_type for key in self._view.join_keys])
+        around = len(self.space.prefix) + len(self.space.suffix) + len(texts) - 1
         keys = Gathering(count, table.cell_table())
-        keys.put_constant(self.space.prefix)
-        pack_keys(keys, columns, [key.value_type for key in self._view.join_keys])
-        keys.put_constant(self.space.suffix)
+        _put_sizes(keys, reduce(pc.add, map(pc.binary_length, texts), pa.scalar(around, pa.int32())))
+        opening = self.space.prefix
+        for text in texts:
+            keys.put_constant(opening)
+            keys.put_cells(text)
+            opening = b","
+        keys.put_constant(self.space.suffix + b"\r\n")
         return keys.rows()
 
     def _rows(self, count: int, columns: list[pa.Array]) -> pa.BinaryArray:
         event_times, valid_to, *features = columns
+        still_valid = valid_to.null_count == count
+        run_and_schema = b"\xce" + self._sequence.to_bytes(4, "big") + b"\xce" + self.schema.schema_id.to_bytes(4, "big")
         rows = Gathering(count, table.cell_table())
         rows.put_constant(b"\xdc" + (HEADER_ELEMENTS + len(features)).to_bytes(2, "big") + b"\xd3")
         rows.put_cells(big_endian(event_times, 8))
-        rows.put_constant(b"\xce" + self._sequence.to_bytes(4, "big") + b"\xce" + self.schema.schema_id.to_bytes(4, "big"))
-        pack_fixed(rows, valid_to, table.INT64, 8)
+        rows.put_constant(run_and_schema + (b"\xc0" if still_valid else b""))
+        if not still_valid:
+            pack_fixed(rows, valid_to, table.INT64, 8)
         for feature, column in zip(self._view.features, features, strict=True):
             pack(rows, column, feature.value_type)
-        return rows.rows()
+        contents = rows.rows()
+        bulk = Gathering(count, table.cell_table())
+        _put_sizes(bulk, pc.binary_length(contents))
+        bulk.put_cells(contents)
+        bulk.put_constant(b"\r\n")
+        return bulk.rows()
 
     def _column(self, position: int, array: pa.Array) -> pa.Array:
         wanted = self._types[position]
@@ -115,17 +128,12 @@ class RowEncoder:
             ) from error
 
 
-def _bulk_strings(contents: pa.BinaryArray) -> pa.BinaryArray:
-    """Each value after its length in bytes."""
-    lengths = pc.binary_length(contents)
-    bulk = Gathering(len(contents), table.cell_table())
+def _put_sizes(bulk: Gathering, lengths: pa.Array) -> None:
+    """What stands before a bulk string: how many bytes it has."""
     if (pc.max(lengths).as_py() or 0) <= table.LONGEST:
         bulk.put(pc.add(lengths, pa.scalar(table.BULKS, pa.int32())))
     else:
         bulk.put_cells(pc.binary_join_element_wise("$", lengths.cast(pa.string()), "\r\n", "").cast(pa.binary()))
-    bulk.put_cells(contents)
-    bulk.put_constant(b"\r\n")
-    return bulk.rows()
 
 
 def _content(bulk_string: bytes) -> bytes:

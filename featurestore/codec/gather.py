@@ -73,6 +73,7 @@ def offsets_of(cells: pa.Array) -> pa.Array:
     return pa.Array.from_buffers(pa.int32(), len(cells) + 1, [None, cells.buffers()[1]], offset=cells.offset)
 
 
+@lru_cache(maxsize=16)
 def equal_widths(count: int, width: int) -> pa.Array:
     """Where `count` values of equal width begin, and the last one ends."""
     return pc.multiply(row_numbers(count + 1), pa.scalar(width, pa.int32()))

@@ -9,21 +9,18 @@ import pyarrow.compute as pc
 
 from featurestore.registry.value_types import BooleanType, BytesType, DecimalType, IntegerType, StringType, TimestampType, ValueType
 
-from .gather import Gathering, binary_array, offsets_of
+from .gather import binary_array, offsets_of
 from .keys import ESCAPED
 from .pack import decimal_text
 
 _UNSAFE = "[" + "".join(f"\\x{ord(character):02x}" for character in ESCAPED) + "]"
 
 
-def pack_keys(keys: Gathering, columns: Sequence[pa.Array], value_types: Sequence[ValueType]) -> None:
-    """Put the cells of the entity keys, without what their key space puts around them."""
-    for position, (column, value_type) in enumerate(zip(columns, value_types, strict=True)):
-        if column.null_count:
-            raise ValueError("A null identifies no entity: rows with a null join key are left out before they are encoded.")
-        if position:
-            keys.put_constant(b",")
-        keys.put_cells(_text(column, value_type).cast(pa.binary()))
+def key_texts(columns: Sequence[pa.Array], value_types: Sequence[ValueType]) -> list[pa.BinaryArray]:
+    """The spelling of each join key's values, without what stands around and between them."""
+    if any(column.null_count for column in columns):
+        raise ValueError("A null identifies no entity: rows with a null join key are left out before they are encoded.")
+    return [_text(column, value_type).cast(pa.binary()) for column, value_type in zip(columns, value_types, strict=True)]
 
 
 def _text(column: pa.Array, value_type: ValueType) -> pa.Array:

@@ -146,25 +146,14 @@ class RedisStore:
                 return act(connection)
 
     def _write(self, connection: Any, rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> int:
-        arguments = (mode.value, "" if expires_after is None else str(expires_after // 1000))
-        tail = b"".join(b"$%d\r\n%s\r\n" % (len(argument), argument.encode()) for argument in arguments)
         taken, waiting = 0, 0
-        for start in range(0, len(rows), ROWS_PER_COMMAND):
-            stop = min(start + ROWS_PER_COMMAND, len(rows))
-            head = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$%d\r\n%d\r\n" % (
-                3 + 2 * (stop - start) + len(arguments),
-                _digest(WRITE).encode(),
-                len(str(stop - start)),
-                stop - start,
-            )
-            connection.send_packed_command((head, rows.bulk_keys(start, stop), rows.bulk_rows(start, stop), tail), check_health=False)
+        for command in write_commands(rows, mode, expires_after):
+            connection.send_packed_command(command, check_health=False)
             waiting += 1
             if waiting == COMMANDS_AHEAD:
-                taken += connection.read_response()
+                taken += int(connection.read_response())
                 waiting -= 1
-        for _ in range(waiting):
-            taken += connection.read_response()
-        return taken
+        return taken + sum(int(connection.read_response()) for _ in range(waiting))
 
     def _scan(self, connection: Any, space: KeySpace) -> Iterator[list[bytes]]:
         """The keys of a key space, some at a time. A key may come twice where the server's table grows meanwhile."""
@@ -223,6 +212,22 @@ class AsyncRedisStore:
             raise
         finally:
             await self._pool.release(connection)
+
+
+def write_commands(rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> Iterator[tuple[bytes | memoryview, ...]]:
+    """The commands that write rows, each as the parts to send one after the other: what the codec laid out is not copied."""
+    arguments = (mode.value.encode(), b"" if expires_after is None else b"%d" % (expires_after // 1000))
+    tail = b"".join(b"$%d\r\n%s\r\n" % (len(argument), argument) for argument in arguments)
+    for start in range(0, len(rows), ROWS_PER_COMMAND):
+        stop = min(start + ROWS_PER_COMMAND, len(rows))
+        count = b"%d" % (stop - start)
+        head = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$%d\r\n%s\r\n" % (
+            3 + 2 * (stop - start) + len(arguments),
+            _digest(WRITE).encode(),
+            len(count),
+            count,
+        )
+        yield head, rows.bulk_keys(start, stop), rows.bulk_rows(start, stop), tail
 
 
 def _pool(kind: type, url: str, **options: object) -> Any:
