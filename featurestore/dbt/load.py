@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from featurestore.registry.definitions import Column, Entity, FeatureService, FeatureView, Owner, Relation
 from featurestore.registry.registry import Registry
@@ -74,7 +75,7 @@ def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: 
         meta = node.meta
         if not meta:
             continue
-        report = problems.about(_declaring_file(node, manifest), node.view_name)
+        report = problems.about(partial(_declaring_file, node, manifest), node.view_name)
         _report_misplaced(meta, _VIEW_KEY, _SERVICE_KEY, "an exposure of type ml", report)
         if meta.get(_VIEW_KEY) in (None, False):
             continue
@@ -91,7 +92,7 @@ def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: 
             yield TaggedModel(node, said, node.columns(), manifest.semantic_models.get(node.unique_id), report)
     for node in _disabled(manifest):
         if node.package_name == manifest.project_name and not node.is_conditional():
-            report = problems.about(_declaring_file(node, manifest), node.view_name)
+            report = problems.about(partial(_declaring_file, node, manifest), node.view_name)
             report("config.enabled", f"is false, so its features do not exist. Enable the model, or remove {VIEW}.")
 
 
@@ -123,7 +124,7 @@ def _check_entities(views: Sequence[FeatureView], problems: Problems, manifest: 
     """An entity has the same join keys, of compatible types, in every view."""
     firsts: dict[str, tuple[Entity, FeatureView]] = {}
     for view in views:
-        report = problems.about(_declaring_file(manifest.nodes[view.unique_id], manifest), view.name)
+        report = problems.about(partial(_declaring_file, manifest.nodes[view.unique_id], manifest), view.name)
         for entity in view.entities:
             first, other = firsts.setdefault(entity.name, (entity, view))
             path = f"{VIEW}.entities.{entity.name}"
@@ -161,7 +162,7 @@ def _services(
     for exposure in manifest.exposures.values():
         if not exposure.meta:
             continue
-        report = problems.about(_located(exposure.original_file_path, exposure.package_name, manifest), exposure.name)
+        report = problems.about(partial(_located, exposure.original_file_path, exposure.package_name, manifest), exposure.name)
         _report_misplaced(exposure.meta, _SERVICE_KEY, _VIEW_KEY, "a model or a snapshot", report)
         if exposure.meta.get(_SERVICE_KEY) in (None, False):
             continue

@@ -16,11 +16,11 @@ class Problems:
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
 
-    def about(self, file: str, resource: str) -> Report:
-        """A way to report on one resource."""
+    def about(self, file: Callable[[], str], resource: str) -> Report:
+        """A way to report on one resource. Its file is asked for only when there is something to report."""
 
         def report(key: str, message: str) -> None:
-            self._found.setdefault(Problem(file, resource, key, message))
+            self._found.setdefault(Problem(file(), resource, key, message))
 
         return report
 
