@@ -242,5 +242,10 @@ class FeatureStore:
             return run
         if everything:
             return None
-        what = f"{path} was written by `dbt {run.which}`, which builds nothing" if run else f"There is no {path}"
+        if run is None:
+            what = f"There is no {path}"
+        elif run.partial:
+            what = f"{path} was written by a dbt run with {run.partial}, which leaves rows out"
+        else:
+            what = f"{path} was written by `dbt {run.which}`, which builds nothing"
         raise ManifestError(f"{what}. Materialize right after `dbt build`, or publish every feature view with --all (everything=True).")

@@ -102,6 +102,9 @@ class RunResults:
 
     full_refresh: bool
     results: tuple[NodeResult, ...]
+    partial: str | None = None
+    """The option, `--empty` or `--sample`, that kept rows out of what the run built."""
+
     _by_id: Mapping[str, NodeResult] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -109,8 +112,8 @@ class RunResults:
 
     @property
     def publishable(self) -> bool:
-        """Whether the command built what it reports."""
-        return self.which in BUILDING_COMMANDS
+        """Whether the command built, with all its rows, what it reports."""
+        return self.which in BUILDING_COMMANDS and self.partial is None
 
     def status(self, unique_id: str) -> NodeResult | None:
         """How that node fared, or None where the run had nothing to do with it."""
@@ -158,6 +161,7 @@ def read_run_results(path: Path | str) -> RunResults | None:
         generated_at=file.metadata.generated_at or "",
         which=arguments.which or _command(arguments.invocation_command),
         full_refresh=bool(arguments.full_refresh),
+        partial="--empty" if arguments.empty else "--sample" if arguments.sample else None,
         results=tuple(NodeResult(each.unique_id, each.status, str(each.message or "")) for each in file.results),
     )
 
@@ -191,6 +195,8 @@ class _Arguments(msgspec.Struct, frozen=True):
     which: str | None = None
     full_refresh: bool | None = None
     invocation_command: str | None = None
+    empty: bool | None = None
+    sample: Any = None
 
 
 class _RunResultsFile(msgspec.Struct, frozen=True):

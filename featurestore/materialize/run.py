@@ -101,8 +101,7 @@ def run_materialization(
 
     Raises MaterializeError, which carries the report, where some view could not be published; the others are.
     """
-    if plan.tasks:
-        store.write_documents(project, {"registry": to_json(registry)})
+    _write_snapshot(plan, registry, project, store)
     published: list[Published] = []
     failed: list[Failure] = []
     for task in plan.tasks:
@@ -115,6 +114,14 @@ def run_materialization(
         lines = "\n".join(f"  {failure.view}: {failure.error}" for failure in failed)
         raise MaterializeError(f"{len(failed)} of {len(plan.tasks)} feature views could not be published:\n{lines}", report)
     return report
+
+
+def _write_snapshot(plan: MaterializationPlan, registry: Registry, project: str, store: OnlineStore) -> None:
+    """Tell readers what exists. A service or description that is new is told of even where there are no rows to publish."""
+    snapshot = to_json(registry)
+    (known,) = store.read_documents(project, ["registry"])
+    if known != snapshot and (plan.tasks or known is not None):
+        store.write_documents(project, {"registry": snapshot})
 
 
 def _publish(

@@ -131,6 +131,26 @@ def test_other_dbt_commands_do_not_count_as_a_run(shop: Path) -> None:
     assert fsdbt(shop, "materialize", "--all").returncode == 0
 
 
+def test_a_run_that_left_rows_out_does_not_count(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    dbt(shop, "run", "--empty")
+    refused = fsdbt(shop, "materialize")
+    assert refused.returncode == 3
+    assert "--empty" in refused.stderr
+    read = json.loads(fsdbt(shop, "get", "customer_orders:amount", "customer_id=1", "--json", check=True).stdout)
+    assert read["features"]["amount"]["status"] == "PRESENT"
+
+
+def test_a_new_service_is_served_though_no_rows_are_new(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    yaml = shop / "models/shop.yml"
+    yaml.write_text(yaml.read_text().replace("name: churn_model", "name: retention_model"))
+    dbt(shop, "parse")
+    again = fsdbt(shop, "materialize", check=True)
+    assert "Nothing new to publish." in again.stderr
+    assert fsdbt(shop, "get", "retention_model", "customer_id=1").returncode == 0
+
+
 def test_config_says_where_each_setting_came_from(shop: Path) -> None:
     shown = fsdbt(shop, "config", FSDBT_ONLINE_STORE="redis://reader:sesame@cache:6379/0", check=True).stdout
     assert "sesame" not in shown
