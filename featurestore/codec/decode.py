@@ -7,9 +7,8 @@ resolved once (`featurestore.codec.resolve`); a feature that the row's schema do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,7 +16,7 @@ from featurestore.errors import OnlineStoreError
 from featurestore.registry.definitions import Feature
 
 from .layout import HEADER_ELEMENTS, RowSchema
-from .resolve import Conversion, conversion
+from .resolve import Conversion, conversion, unreadable
 
 _decode = msgspec.msgpack.Decoder().decode
 _ARRAY16 = 0xDC
@@ -25,8 +24,7 @@ _opening = itemgetter(slice(0, 3))
 _behind_opening = itemgetter(slice(3, None))
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedRows:
+class DecodedRows(NamedTuple):
     """Rows of one view as columns, in the order in which they were given."""
 
     event_times: Sequence[int]
@@ -48,18 +46,16 @@ class RowDecoder:
 
     def __init__(self, view: str, features: Sequence[Feature]) -> None:
         self._view, self._features = view, tuple(features)
-        self._places: dict[int, list[tuple[int, Conversion | None] | None]] = {}
+        self._places: dict[int, list[tuple[int, Conversion | None]]] = {}
 
     def learn(self, schema: RowSchema) -> None:
         """Read rows of that schema from now on."""
         written = {name: (position, value_type) for position, (name, value_type) in enumerate(schema.fields)}
-        places: list[tuple[int, Conversion | None] | None] = []
+        places: list[tuple[int, Conversion | None]] = []
         for feature in self._features:
-            if feature.name in written:
-                position, value_type = written[feature.name]
-                places.append((HEADER_ELEMENTS + position, conversion(value_type, feature.value_type)))
-            else:
-                places.append(None)
+            position, value_type = written.get(feature.name, (-HEADER_ELEMENTS, None))
+            convert = unreadable if value_type is None else conversion(value_type, feature.value_type)
+            places.append((HEADER_ELEMENTS + position, convert))
         self._places[schema.schema_id] = places
 
     def decode(self, rows: Sequence[bytes]) -> DecodedRows:
@@ -81,15 +77,10 @@ class RowDecoder:
         return DecodedRows(event_times, valid_to, self._mixed(decoded, schemas))
 
     def _columns(self, columns: Sequence[Sequence[Any]], schema_id: int) -> list[Sequence[Any]]:
-        chosen: list[Sequence[Any]] = []
-        for place in self._places[schema_id]:
-            if place is None:
-                chosen.append((None,) * len(columns[0]))
-            elif (convert := place[1]) is None:
-                chosen.append(columns[place[0]])
-            else:
-                chosen.append([None if value is None else convert(value) for value in columns[place[0]]])
-        return chosen
+        return [
+            columns[place] if convert is None else [None if value is None else convert(value) for value in columns[place]]
+            for place, convert in self._places[schema_id]
+        ]
 
     def _mixed(self, decoded: list[list[Any]], schemas: Sequence[int]) -> list[Sequence[Any]]:
         """Columns of rows that were written under several schemas."""
@@ -108,13 +99,12 @@ def _transposed(rows: Sequence[bytes]) -> list[list[Any]] | None:
 
     The elements of all rows are decoded as one array, without a list for each row: of these, a column is every so many.
     """
-    openings = set(map(_opening, rows))
-    if len(openings) != 1:
+    if len(rows) == 1:
+        return [[value] for value in _decode(rows[0])]
+    opening = rows[0][:3]
+    if set(map(_opening, rows)) != {opening} or opening[0] != _ARRAY16:
         return None
-    (opening,) = openings
     elements = int.from_bytes(opening[1:], "big")
-    if opening[0] != _ARRAY16 or elements < HEADER_ELEMENTS:
-        return None
     values = _decode(_array_header(elements * len(rows)) + b"".join(map(_behind_opening, rows)))
     return [values[element::elements] for element in range(elements)]
 

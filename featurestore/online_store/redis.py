@@ -9,41 +9,24 @@ being copied into a command. Reading needs no right but those of MGET and HMGET.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from hashlib import sha1
 from operator import add
 from typing import Any
 
 import hiredis
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from featurestore.codec.keys import KeySpace
-from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError, SettingsError
 
 from .base import EncodedRows, WriteMode
+from .redis_connections import AsyncConnections, Connections, UnknownScript
 from .redis_scripts import REMOVE_OLDER, WRITE
-
-CONNECT_TIMEOUT = 5.0
-ANSWER_TIMEOUT = 30.0
-MOST_THREADS = 10_000
-MOST_ASYNC_CONNECTIONS = 64
-"""More requests at once than this wait for one another."""
 
 ROWS_PER_COMMAND = 1000
 COMMANDS_AHEAD = 8
 """How many commands are sent before the first one's answer is read: Redis always has the next one waiting."""
 
 KEYS_PER_SCAN = 2000
-_SEQUENCE_FIELD = "sequence"
 _SIZES = tuple(b"\r\n$%d\r\n" % length for length in range(512))
-
-
-class _UnknownScript(Exception):
-    """The server was never given the script, or has forgotten it."""
 
 
 class RedisStore:
@@ -51,120 +34,62 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         """Args: url: `redis://`, `rediss://` or `unix://`; nothing is reached before the store is used."""
-        self._pool = _pool(redis.ConnectionPool, url, max_connections=MOST_THREADS, retry=Retry(NoBackoff(), 0))
-        self._place = _place(self._pool.connection_kwargs)
+        self._connections = Connections(url)
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`, in one round trip."""
-        return self._ask(_mget(keys)) if keys else []
+        rows: list[bytes | None] = self._connections.ask(_mget(keys)) if keys else []
+        return rows
 
     def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
         """Write rows by the rule of `mode`; return how many were taken."""
         if len(rows) == 0:
             return 0
-        return self._with_script(WRITE, lambda connection: self._write(connection, rows, mode, expires_after))
+        return self._with_script(WRITE, lambda connection: _write(connection, rows, mode, expires_after))
 
     def remove_older(self, space: KeySpace, sequence: int) -> int:
         """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
 
         def remove(connection: Any) -> int:
-            batches = self._scan(connection, space)
-            return sum(self._call(connection, "EVALSHA", _digest(REMOVE_OLDER), len(keys), *keys, sequence) for keys in batches)
+            batches = _scan(connection, space)
+            return sum(_call(connection, "EVALSHA", _digest(REMOVE_OLDER), len(keys), *keys, sequence) for keys in batches)
 
         return self._with_script(REMOVE_OLDER, remove)
 
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds."""
-        with self._connection() as connection:
-            return len({key for keys in self._scan(connection, space) for key in keys})
+        with self._connections.one() as connection:
+            return len({key for keys in _scan(connection, space) for key in keys})
 
     def next_sequence(self, project: str) -> int:
         """A number greater than any that this returned before for that project."""
-        with self._connection() as connection:
-            return int(self._call(connection, "INCR", f"{project}:{_SEQUENCE_FIELD}"))
+        with self._connections.one() as connection:
+            return int(_call(connection, "INCR", f"{project}:sequence"))
 
     def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents, in one round trip."""
-        return self._ask(_packed("HMGET", _documents_key(project), *names)) if names else []
+        documents: list[bytes | None] = self._connections.ask(_hmget(project, names)) if names else []
+        return documents
 
     def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
         """Write documents, all or none."""
         if documents:
-            with self._connection() as connection:
-                self._call(connection, "HSET", _documents_key(project), *(part for pair in documents.items() for part in pair))
+            with self._connections.one() as connection:
+                _call(connection, "HSET", _documents_key(project), *(part for pair in documents.items() for part in pair))
 
     def close(self) -> None:
         """Give up all connections."""
-        self._pool.disconnect()
-
-    def _ask(self, command: bytes) -> Any:
-        """Send a reading command; once more on a new connection where the old one was dropped."""
-        with _named_errors(self._place):
-            try:
-                return self._once(command)
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                if isinstance(error, redis.AuthenticationError):
-                    raise
-                return self._once(command)
-
-    def _once(self, command: bytes) -> Any:
-        connection = self._pool.get_connection()
-        try:
-            connection.send_packed_command((command,), check_health=False)
-            return connection.read_response()
-        except BaseException:
-            connection.disconnect()
-            raise
-        finally:
-            self._pool.release(connection)
-
-    @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        """A connection for several commands. It is not reused where it may still have an answer to come."""
-        with _named_errors(self._place):
-            connection = self._pool.get_connection()
-            try:
-                yield connection
-            except BaseException:
-                connection.disconnect()
-                raise
-            finally:
-                self._pool.release(connection)
-
-    def _call(self, connection: Any, *command: object) -> Any:
-        connection.send_command(*command)
-        return connection.read_response()
+        self._connections.close()
 
     def _with_script(self, script: str, act: Callable[[Any], int]) -> int:
         """Act, and do so again after loading the script where the server did not know it: all that is done twice ends the same."""
         try:
-            with self._connection() as connection:
+            with self._connections.one() as connection:
                 return act(connection)
-        except _UnknownScript:
-            with self._connection() as connection:
-                self._call(connection, "SCRIPT", "LOAD", script)
+        except UnknownScript:
+            with self._connections.one() as connection:
+                _call(connection, "SCRIPT", "LOAD", script)
                 return act(connection)
-
-    def _write(self, connection: Any, rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> int:
-        taken, waiting = 0, 0
-        for command in write_commands(rows, mode, expires_after):
-            connection.send_packed_command(command, check_health=False)
-            waiting += 1
-            if waiting == COMMANDS_AHEAD:
-                taken += int(connection.read_response())
-                waiting -= 1
-        return taken + sum(int(connection.read_response()) for _ in range(waiting))
-
-    def _scan(self, connection: Any, space: KeySpace) -> Iterator[list[bytes]]:
-        """The keys of a key space, some at a time. A key may come twice where the server's table grows meanwhile."""
-        pattern = _glob_escaped(space.prefix) + b"*" + _glob_escaped(space.suffix)
-        cursor = b"0"
-        while True:
-            cursor, keys = self._call(connection, "SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_PER_SCAN)
-            if keys:
-                yield keys
-            if cursor == b"0":
-                return
 
 
 class AsyncRedisStore:
@@ -172,46 +97,21 @@ class AsyncRedisStore:
 
     def __init__(self, url: str) -> None:
         """Args: url: as for `RedisStore`."""
-        self._pool = _pool(
-            redis.asyncio.BlockingConnectionPool,
-            url,
-            max_connections=MOST_ASYNC_CONNECTIONS,
-            timeout=ANSWER_TIMEOUT,
-            retry=AsyncRetry(NoBackoff(), 0),
-        )
-        self._place = _place(self._pool.connection_kwargs)
+        self._connections = AsyncConnections(url)
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`, in one round trip."""
-        return await self._ask(_mget(keys)) if keys else []
+        rows: list[bytes | None] = await self._connections.ask(_mget(keys)) if keys else []
+        return rows
 
     async def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents, in one round trip."""
-        return await self._ask(_packed("HMGET", _documents_key(project), *names)) if names else []
+        documents: list[bytes | None] = await self._connections.ask(_hmget(project, names)) if names else []
+        return documents
 
     async def close(self) -> None:
         """Give up all connections."""
-        await self._pool.disconnect()
-
-    async def _ask(self, command: bytes) -> Any:
-        with _named_errors(self._place):
-            try:
-                return await self._once(command)
-            except (redis.ConnectionError, redis.TimeoutError) as error:
-                if isinstance(error, redis.AuthenticationError):
-                    raise
-                return await self._once(command)
-
-    async def _once(self, command: bytes) -> Any:
-        connection = await self._pool.get_connection()
-        try:
-            await connection.send_packed_command(command, check_health=False)
-            return await connection.read_response()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        finally:
-            await self._pool.release(connection)
+        await self._connections.close()
 
 
 def write_commands(rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> Iterator[tuple[bytes | memoryview, ...]]:
@@ -230,32 +130,32 @@ def write_commands(rows: EncodedRows, mode: WriteMode, expires_after: int | None
         yield head, rows.bulk_keys(start, stop), rows.bulk_rows(start, stop), tail
 
 
-def _pool(kind: type, url: str, **options: object) -> Any:
-    """A pool that does not retry by itself: what is retried, and what must not be, is decided here."""
-    timeouts = {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT}
-    try:
-        return kind.from_url(url, protocol=2, socket_read_size=1 << 18, **timeouts, **options)  # type: ignore[attr-defined]
-    except ValueError as error:
-        raise SettingsError(f"The URL of the Redis online store cannot be read: {error}.") from None
+def _write(connection: Any, rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> int:
+    taken, waiting = 0, 0
+    for command in write_commands(rows, mode, expires_after):
+        connection.send_packed_command(command, check_health=False)
+        waiting += 1
+        if waiting == COMMANDS_AHEAD:
+            taken += int(connection.read_response())
+            waiting -= 1
+    return taken + sum(int(connection.read_response()) for _ in range(waiting))
 
 
-def _place(settings: Mapping[str, Any]) -> str:
-    """Where a server is, for people: never its password."""
-    return str(settings["path"]) if "path" in settings else f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+def _scan(connection: Any, space: KeySpace) -> Iterator[list[bytes]]:
+    """The keys of a key space, some at a time. A key may come twice where the server's table grows meanwhile."""
+    pattern = _glob_escaped(space.prefix) + b"*" + _glob_escaped(space.suffix)
+    cursor = b"0"
+    while True:
+        cursor, keys = _call(connection, "SCAN", cursor, "MATCH", pattern, "COUNT", KEYS_PER_SCAN)
+        if keys:
+            yield keys
+        if cursor == b"0":
+            return
 
 
-@contextmanager
-def _named_errors(place: str) -> Iterator[None]:
-    try:
-        yield
-    except redis.exceptions.NoScriptError:
-        raise _UnknownScript from None
-    except redis.AuthenticationError as error:
-        raise OnlineStoreUnavailableError(f"Redis at {place} refuses the login: {error}. Check the online store's URL.") from None
-    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-        raise OnlineStoreUnavailableError(f"Redis at {place} cannot be reached: {error}. Is it running?") from error
-    except redis.RedisError as error:
-        raise OnlineStoreError(f"Redis at {place} refused: {error}.") from error
+def _call(connection: Any, *command: object) -> Any:
+    connection.send_command(*command)
+    return connection.read_response()
 
 
 def _mget(keys: Sequence[bytes]) -> bytes:
@@ -265,6 +165,10 @@ def _mget(keys: Sequence[bytes]) -> bytes:
         return b"*%d\r\n$4\r\nMGET%s\r\n" % (len(keys) + 1, b"".join(sized))
     except IndexError:
         return _packed("MGET", *keys)
+
+
+def _hmget(project: str, names: Sequence[str]) -> bytes:
+    return _packed("HMGET", _documents_key(project), *names)
 
 
 def _packed(*command: str | bytes) -> bytes:

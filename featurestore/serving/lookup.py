@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from featurestore.codec.decode import RowDecoder
 from featurestore.codec.keys import KeySpace, encode_keys, key_space
@@ -30,7 +30,9 @@ class RequestedRows:
     """What one feature view of a request reads, and how."""
 
     view: str
-    join_keys: tuple[Column, ...]
+    spelling: int
+    """Which of the request's spellings its entity keys have."""
+
     space: KeySpace
     ttl: int | None
     """Microseconds."""
@@ -47,32 +49,34 @@ class OnlineRequest:
     """A choice of features, resolved once and used for many requests."""
 
     parts: tuple[RequestedRows, ...]
+    spellings: tuple[tuple[Column, ...], ...]
+    """The different join keys by which the parts are looked up: views of one entity share the spelling of its keys."""
+
     join_keys: tuple[Column, ...]
     """All that the parts need, each once."""
 
     output_names: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """The keys to read for one request."""
 
     request: OnlineRequest
-    count: int
+    row_count: int
     """How many entity rows there are."""
 
     entity_columns: Mapping[str, Sequence[object]]
     keys: list[bytes]
     """Of all parts, one part after the other, without the rows that have a null join key."""
 
-    found_at: tuple[Sequence[int] | None, ...]
+    found_at: Sequence[Sequence[int] | None]
     """For each part, which entity rows its keys belong to. None: all of them."""
 
 
 def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineRequest:
     """Resolve a choice of features for reading. Raises RequestError for a view that is not online."""
     parts: list[RequestedRows] = []
-    join_keys: dict[str, Column] = {}
+    spellings: dict[tuple[Column, ...], int] = {}
     for wanted in requested:
         view = wanted.view
         if not view.online:
@@ -81,10 +85,11 @@ def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineR
         decoder.learn(RowSchema.of(view))
         output = tuple(Column(name, feature.value_type) for name, feature in zip(wanted.output_names, wanted.features, strict=True))
         ttl = None if view.ttl is None else duration_micros(view.ttl)
-        parts.append(RequestedRows(view.name, view.join_keys, key_space(project, view), ttl, decoder, output, wanted.output_names))
-        join_keys.update((key.name, key) for key in view.join_keys)
+        spelling = spellings.setdefault(view.join_keys, len(spellings))
+        parts.append(RequestedRows(view.name, spelling, key_space(project, view), ttl, decoder, output, wanted.output_names))
+    join_keys = {key.name: key for keys in spellings for key in keys}
     names = frozenset(column.name for part in parts for column in part.features)
-    return OnlineRequest(tuple(parts), tuple(join_keys.values()), names)
+    return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names)
 
 
 def plan_lookup(request: OnlineRequest, entity_rows: EntityRows) -> Lookup:
@@ -93,16 +98,11 @@ def plan_lookup(request: OnlineRequest, entity_rows: EntityRows) -> Lookup:
     Raises EntityKeyError for a join key that is missing or of the wrong type, RequestError for rows of another shape.
     """
     columns, count = _columns(request, entity_rows)
-    spelled: dict[tuple[Column, ...], tuple[list[str], Sequence[int] | None]] = {}
+    spelled = [_spell(join_keys, columns, count) for join_keys in request.spellings]
     keys: list[bytes] = []
-    found_at = []
     for part in request.parts:
-        if part.join_keys not in spelled:
-            spelled[part.join_keys] = _spell(part.join_keys, columns, count)
-        entity_keys, positions = spelled[part.join_keys]
-        keys += part.space.keys(entity_keys)
-        found_at.append(positions)
-    return Lookup(request, count, columns, keys, tuple(found_at))
+        keys += part.space.keys(spelled[part.spelling][0])
+    return Lookup(request, count, columns, keys, [spelled[part.spelling][1] for part in request.parts])
 
 
 def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> OnlineFeatures:
@@ -110,8 +110,8 @@ def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> Onl
     now_micros = to_micros(now)
     answers, start = [], 0
     for part, positions in zip(lookup.request.parts, lookup.found_at, strict=True):
-        stop = start + (lookup.count if positions is None else len(positions))
-        answers.append(_answer(part, rows[start:stop], positions, lookup.count, now_micros))
+        stop = start + (lookup.row_count if positions is None else len(positions))
+        answers.append(_answer(part, rows[start:stop], positions, lookup.row_count, now_micros))
         start = stop
     return OnlineFeatures(lookup.entity_columns, lookup.request.join_keys, answers)
 
@@ -162,7 +162,7 @@ def _spread(column: Sequence[Any], at: Sequence[int], count: int) -> list[Any]:
 def _spell(join_keys: tuple[Column, ...], columns: Mapping[str, Sequence[object]], count: int) -> tuple[list[str], Sequence[int] | None]:
     """The entity keys, and the rows that have one where some do not."""
     values = [columns[key.name] for key in join_keys]
-    if all(None not in column for column in values):
+    if not any(None in column for column in values):
         return encode_keys(join_keys, values), None
     positions = [row for row, parts in enumerate(zip(*values, strict=True)) if None not in parts]
     return encode_keys(join_keys, [[column[row] for row in positions] for column in values]), positions

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurestore.errors import NotInstalledError
 from featurestore.registry.definitions import Column
@@ -35,8 +34,7 @@ class Status(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class ViewAnswer:
+class ViewAnswer(NamedTuple):
     """What one feature view answered, all columns as long as the request has rows."""
 
     features: tuple[Column, ...]
