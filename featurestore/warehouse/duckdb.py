@@ -74,7 +74,9 @@ class DuckDBWarehouse:
 
     def describe(self, relations: Sequence[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
         """The columns of those relations that exist."""
-        if not relations:
+        file = self.profile.file
+        if not relations or (file is not None and not file.exists()):
+            # Before the first dbt build there is no database, and so no table.
             return {}
         connection = self._connect(read_only=True)
         try:

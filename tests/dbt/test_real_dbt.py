@@ -108,6 +108,14 @@ def test_a_model_that_is_not_built_is_listed_all_the_same(registry: Registry) ->
     assert view.event_timestamp.value_type == UNRESOLVED
 
 
+def test_a_project_that_was_never_built_is_listed_all_the_same(tmp_path: Path) -> None:
+    project = load_project(make_shop(tmp_path))
+    dbt(tmp_path, "parse")
+    warehouse = open_warehouse(load_target(project, profiles_dir=tmp_path))
+    views = load_registry(read_manifest(project.manifest_path), describe=warehouse.describe).views
+    assert [view.name for view in views] == ["customer_orders", "customer_profile"]
+
+
 def test_duckdb_keeps_the_rows_unique_that_are_said_to_be(shop: Path, registry: Registry) -> None:
     assert registry.view("unique_visits").unique_rows
     twice = f"{UNIQUE} union all {UNIQUE}"
