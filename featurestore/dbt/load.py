@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import partial
 
-from featurestore.registry.definitions import Column, Entity, FeatureService, FeatureView, Owner, Relation
+from featurestore.registry.definitions import Column, Entity, Feature, FeatureService, FeatureView, Owner, Relation
 from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import UNRESOLVED, DecimalType, IntegerType, TimestampType, ValueType
 
@@ -63,11 +64,23 @@ def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe 
             model.report(VIEW, f"there is another feature view {view.name!r}: {first.unique_id}. Names must differ across packages.")
         built.append(view)
     _check_entities(built, problems, manifest)
-    open_views = [model.node.view_name for model in models if not columns[model.node.unique_id].known]
+    open_views = {model.node.view_name for model in models if not columns[model.node.unique_id].known and model.said.features is None}
     failed = {model.node.view_name for model in models} - set(views)
     services = _services(manifest, views, failed, open_views, problems)
     problems.raise_any()
-    return Registry(manifest.project_name, tuple(sorted(built, key=lambda view: view.name)), services)
+    registry = Registry(manifest.project_name, tuple(sorted(built, key=lambda view: view.name)), services)
+    return _with_believed_features(registry, open_views) if open_views else registry
+
+
+def _with_believed_features(registry: Registry, open_views: Set[str]) -> Registry:
+    """The registry with the features that services name of models which are not built yet, and which may well have them."""
+    believed: dict[str, dict[str, Feature]] = {}
+    for reference in (reference for service in registry.services for reference in service.features):
+        view = registry.view(reference.view)
+        if view.name in open_views and reference.feature != "*" and view.feature(reference.feature) is None:
+            believed.setdefault(view.name, {})[reference.feature] = Feature(reference.feature, UNRESOLVED)
+    views = (replace(view, features=(*view.features, *believed.get(view.name, {}).values())) for view in registry.views)
+    return Registry(registry.project, tuple(views), registry.services)
 
 
 def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: Problems) -> Iterator[TaggedModel]:
@@ -151,7 +164,7 @@ def _kind(value_type: ValueType) -> object:
 
 
 def _services(
-    manifest: Manifest, views: Mapping[str, FeatureView], failed: set[str], open_views: Sequence[str], problems: Problems
+    manifest: Manifest, views: Mapping[str, FeatureView], failed: set[str], open_views: Set[str], problems: Problems
 ) -> tuple[FeatureService, ...]:
     named = dict(views)
     named.update({view.name.removesuffix(f".v{view.version}"): view for view in views.values() if view.version and view.is_latest_version})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 
 from featurestore.errors import did_you_mean
 from featurestore.registry.definitions import FeatureReference, FeatureService, FeatureView
@@ -13,7 +13,7 @@ from .problems import Report
 
 
 def build_service(
-    exposure: ExposureNode, views: Mapping[str, FeatureView], absent: Mapping[str, str], open_views: Sequence[str], report: Report
+    exposure: ExposureNode, views: Mapping[str, FeatureView], absent: Mapping[str, str], open_views: Set[str], report: Report
 ) -> FeatureService:
     """The feature service that an exposure declares.
 
@@ -44,7 +44,7 @@ def _check(
     reference: FeatureReference,
     views: Mapping[str, FeatureView],
     absent: Mapping[str, str],
-    open_views: Sequence[str],
+    open_views: Set[str],
     report: Report,
 ) -> None:
     path = f"{SERVICE}.features"

@@ -311,7 +311,15 @@ def test_a_model_that_is_not_built_yet_is_known_as_far_as_declared(tmp_path: Pat
     made = registry.view("m")
     assert made.join_keys == (Column("customer_id", UNRESOLVED),)
     assert made.event_timestamp == Column("ordered_at", UNRESOLVED)
-    assert made.features == (Feature("orders_7d", INT64), Feature("tier", UNRESOLVED))
+    # What a service names is believed to be there: only the table could tell.
+    assert made.features == (Feature("orders_7d", INT64), Feature("tier", UNRESOLVED), Feature("not_declared_yet", UNRESOLVED))
+    assert [feature.name for feature in registry.resolve("churn")[0].features] == ["not_declared_yet"]
+
+
+def test_a_view_that_lists_its_features_has_no_others_even_before_it_is_built(tmp_path: Path) -> None:
+    node = model("m", CUSTOMER | {"features": ["orders_7d"]}, {}, contract=False)
+    with pytest.raises(DeclarationError, match="m has no feature 'tier'"):
+        load(tmp_path, node, exposures=[exposure("churn", ["m:orders_7d", "m:tier"])])
 
 
 # Rows that the warehouse keeps unique
