@@ -64,7 +64,7 @@ def test_the_bytes_of_format_1_never_change():
         view = cases.feature_view(features={"f": value_type})
         ((_, row),) = RowEncoder("shop", view, 1).encode(cases.batch_of(view, [{"customer_id": 1, "f": value}])).pairs()
         lines.append(f"{value_type}: {value!r}: {row[23:].hex()}")
-    pair = (Column("merchant", STRING), Column("day", DATE))
+    pair = (Column("day", DATE), Column("merchant", STRING))
     view = cases.feature_view("merchant_orders", {"orders_7d": INT64, "spent": DecimalType(10, 2)}, join_keys=pair, entity="merchant_day")
     whole = {"merchant": "a,b", "day": date(2024, 5, 1), "event_timestamp": datetime(2024, 5, 1), "orders_7d": 3, "spent": Decimal("9.90")}
     rows = [whole, {**whole, "event_timestamp": datetime(1969, 12, 31, 23, 59, 59), "valid_to": datetime(2024, 6, 1), "spent": None}]
@@ -74,3 +74,9 @@ def test_the_bytes_of_format_1_never_change():
     lines += [f"schema: {schema.document_name}: {schema.to_document().decode()}"]
 
     assert "\n".join(lines) + "\n" == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_documented_example_is_the_golden_one():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "row-format.md").read_text(encoding="utf-8")
+    example = [line for line in GOLDEN.read_text(encoding="utf-8").splitlines() if line.startswith(("key: ", "row: ", "schema: "))]
+    assert "\n".join(f"    {line}" for line in example) in page
