@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import reduce
 
 import pyarrow as pa
@@ -20,8 +20,8 @@ from .keys import key_space
 from .layout import HEADER_ELEMENTS, LARGEST_SEQUENCE, RowSchema
 from .pack import big_endian, pack, pack_fixed
 
-ROWS_PER_BATCH = 8192
-BYTES_PER_BATCH = 1 << 24
+ROWS_PER_PART = 16_384
+BYTES_PER_PART = 1 << 24
 
 
 class EncodedBatch:
@@ -64,12 +64,10 @@ class RowEncoder:
         )
         self._types = [arrow_type(column.value_type) for column in self._columns]
 
-    def encode_all(self, batches: Iterable[pa.RecordBatch]) -> Iterator[EncodedBatch]:
-        """Encode batches of any size in pieces of a size that keeps encoder and store busy side by side."""
-        for batch in batches:
-            step = min(ROWS_PER_BATCH, max(1, BYTES_PER_BATCH * batch.num_rows // max(1, batch.nbytes)))
-            for start in range(0, batch.num_rows, step):
-                yield self.encode(batch.slice(start, step))
+    def parts(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """A batch in parts small enough that one is encoded while another is written, and that none outgrows a binary array."""
+        step = min(ROWS_PER_PART, max(1, BYTES_PER_PART * batch.num_rows // max(1, batch.nbytes)))
+        return (batch.slice(start, step) for start in range(0, batch.num_rows, step))
 
     def encode(self, batch: pa.RecordBatch) -> EncodedBatch:
         """Encode a batch whose columns are, by position: the join keys, event timestamp, valid_to, and every feature of the view.

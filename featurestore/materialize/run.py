@@ -206,13 +206,12 @@ def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
 
 
 def _encoded_ahead(batches: pa.RecordBatchReader, encoder: RowEncoder) -> Iterator[tuple[pa.RecordBatch, EncodedRows]]:
-    """Each batch with its encoded rows; the next one is fetched and encoded while the caller writes this one."""
+    """The rows part by part, as they came and encoded; the next part is fetched and encoded while the caller writes this one."""
+    parts = (part for batch in batches for part in encoder.parts(batch))
 
     def fetch() -> tuple[pa.RecordBatch, EncodedRows] | None:
-        for batch in batches:
-            if batch.num_rows:
-                return batch, encoder.encode(batch)
-        return None
+        part = next(parts, None)
+        return None if part is None else (part, encoder.encode(part))
 
     with ThreadPoolExecutor(1, thread_name_prefix="encode") as ahead:
         coming = ahead.submit(fetch)

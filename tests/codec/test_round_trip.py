@@ -123,11 +123,13 @@ def test_an_embedding_of_thousands_of_numbers_comes_back():
 
 
 def test_a_batch_of_any_size_is_encoded_in_parts():
-    view = cases.feature_view()
-    rows = [{"customer_id": number, "orders_7d": number} for number in range(20_000)]
-    parts = list(RowEncoder("shop", view, 1).encode_all([cases.batch_of(view, rows), cases.batch_of(view, [])]))
-    assert len(parts) > 1
-    whole = [row for part in parts for _, row in part.pairs()]
+    view = cases.feature_view(features={"orders_7d": INT64, "note": STRING})
+    rows = [{"customer_id": number, "orders_7d": number, "note": "x" * 2000} for number in range(20_000)]
+    encoder = RowEncoder("shop", view, 1)
+    parts = list(encoder.parts(cases.batch_of(view, rows)))
+    assert len(parts) > 2
+    assert list(encoder.parts(cases.batch_of(view, []))) == []
+    whole = [row for part in parts for _, row in encoder.encode(part).pairs()]
     assert list(decoded_columns(view, whole).columns[0]) == list(range(20_000))
 
 
