@@ -6,7 +6,10 @@ resolved once (`featurestore.codec.resolve`); a feature that the row's schema do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,21 +18,23 @@ import msgspec
 from featurestore.errors import OnlineStoreError
 from featurestore.registry.definitions import Feature
 
-from .layout import HEADER_ELEMENTS, RowSchema
+from .layout import EVENT_TIME_OFFSET, HEADER_ELEMENTS, SCHEMA_ID_OFFSET, RowSchema
 from .resolve import Conversion, conversion, unreadable
 
 _decode = msgspec.msgpack.Decoder().decode
-_ARRAY16 = 0xDC
-_opening = itemgetter(slice(0, 3))
-_behind_opening = itemgetter(slice(3, None))
+_event_time = itemgetter(slice(EVENT_TIME_OFFSET, EVENT_TIME_OFFSET + 8))
+_schema = itemgetter(slice(SCHEMA_ID_OFFSET - 1, SCHEMA_ID_OFFSET + 4))
+_behind_schema = itemgetter(slice(SCHEMA_ID_OFFSET + 4, None))
 
 
 class DecodedRows(NamedTuple):
     """Rows of one view as columns, in the order in which they were given."""
 
-    event_times: Sequence[int]
+    event_times: Callable[[], Sequence[int]]
+    """Of each row; read when they are asked for, since most requests do not."""
+
     valid_to: Sequence[int | None]
-    columns: list[Sequence[Any]]
+    columns: Sequence[Sequence[Any]]
     """One for each feature asked for, in that order."""
 
 
@@ -41,72 +46,81 @@ class UnknownSchemas(Exception):
         super().__init__(f"{view}: {', '.join(f'{schema_id:08x}' for schema_id in schema_ids)}")
 
 
+class _Reading(NamedTuple):
+    """How rows of one schema are read."""
+
+    elements: int
+    """Of a row, from `valid_to` on."""
+
+    places: list[tuple[int, Conversion | None]]
+    """For each feature asked for, where it stands among these elements, and how its value becomes the reader's."""
+
+
 class RowDecoder:
     """Decodes rows of one view for one choice of its features."""
 
     def __init__(self, view: str, features: Sequence[Feature]) -> None:
         self._view, self._features = view, tuple(features)
-        self._places: dict[int, list[tuple[int, Conversion | None]]] = {}
+        self._readings: dict[bytes, _Reading] = {}
+        """By the bytes of the schema id as they stand in a row."""
 
     def learn(self, schema: RowSchema) -> None:
         """Read rows of that schema from now on."""
-        written = {name: (position, value_type) for position, (name, value_type) in enumerate(schema.fields)}
+        written = {name: (place, value_type) for place, (name, value_type) in enumerate(schema.fields, start=1)}
         places: list[tuple[int, Conversion | None]] = []
         for feature in self._features:
-            position, value_type = written.get(feature.name, (-HEADER_ELEMENTS, None))
-            convert = unreadable if value_type is None else conversion(value_type, feature.value_type)
-            places.append((HEADER_ELEMENTS + position, convert))
-        self._places[schema.schema_id] = places
+            place, value_type = written.get(feature.name, (0, None))
+            places.append((place, unreadable if value_type is None else conversion(value_type, feature.value_type)))
+        self._readings[_schema_bytes(schema.schema_id)] = _Reading(1 + len(schema.fields), places)
 
     def decode(self, rows: Sequence[bytes]) -> DecodedRows:
         """Decode rows. Raises UnknownSchemas, and OnlineStoreError for bytes that are no row."""
         if not rows:
-            return DecodedRows((), (), [() for _ in self._features])
+            return DecodedRows(tuple, (), [() for _ in self._features])
         try:
-            columns = _transposed(rows)
-            if columns is not None and len(schema_ids := set(columns[2])) == 1:
-                (schema_id,) = schema_ids
-                if schema_id in self._places:
-                    return DecodedRows(columns[0], columns[3], self._columns(columns, schema_id))
-            decoded = _decode(_array_header(len(rows)) + b"".join(rows))
-            event_times, _, schemas, valid_to = zip(*(row[:HEADER_ELEMENTS] for row in decoded), strict=True)
-        except (msgspec.DecodeError, TypeError, ValueError, IndexError) as error:
+            schema = _schema(rows[0])
+            if schema in self._readings and (len(rows) == 1 or set(map(_schema, rows)) == {schema}):
+                return self._alike(rows, self._readings[schema])
+            return self._mixed(rows)
+        except (msgspec.DecodeError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise OnlineStoreError(f"The online store holds something under keys of {self._view!r} that is no row: {error}.") from error
-        if unknown := frozenset(schemas) - self._places.keys():
+
+    def _alike(self, rows: Sequence[bytes], reading: _Reading) -> DecodedRows:
+        """Rows of one schema: their elements are decoded as one array, without a list for each row, and a column is every so many."""
+        elements = reading.elements
+        values = _decode(_array_header(elements * len(rows)) + b"".join(map(_behind_schema, rows)))
+        columns = [_converted(values[place::elements], convert) for place, convert in reading.places]
+        return DecodedRows(partial(_event_times, rows), values[::elements], columns)
+
+    def _mixed(self, rows: Sequence[bytes]) -> DecodedRows:
+        """Rows of several schemas, and any that were written with other widths than ours."""
+        decoded = _decode(_array_header(len(rows)) + b"".join(rows))
+        event_times, _, schemas, valid_to = zip(*(row[:HEADER_ELEMENTS] for row in decoded), strict=True)
+        if unknown := frozenset(schema for schema in schemas if _schema_bytes(schema) not in self._readings):
             raise UnknownSchemas(self._view, unknown)
-        return DecodedRows(event_times, valid_to, self._mixed(decoded, schemas))
-
-    def _columns(self, columns: Sequence[Sequence[Any]], schema_id: int) -> list[Sequence[Any]]:
-        return [
-            columns[place] if convert is None else [None if value is None else convert(value) for value in columns[place]]
-            for place, convert in self._places[schema_id]
-        ]
-
-    def _mixed(self, decoded: list[list[Any]], schemas: Sequence[int]) -> list[Sequence[Any]]:
-        """Columns of rows that were written under several schemas."""
         answer: list[list[Any]] = [[None] * len(decoded) for _ in self._features]
-        for schema_id in set(schemas):
-            positions = [position for position, row_schema in enumerate(schemas) if row_schema == schema_id]
-            columns = self._columns(list(zip(*(decoded[position] for position in positions), strict=True)), schema_id)
-            for whole, part in zip(answer, columns, strict=True):
-                for position, value in zip(positions, part, strict=True):
+        for schema in set(schemas):
+            positions = [position for position, row_schema in enumerate(schemas) if row_schema == schema]
+            for whole, (place, convert) in zip(answer, self._readings[_schema_bytes(schema)].places, strict=True):
+                values = [decoded[position][HEADER_ELEMENTS - 1 + place] for position in positions]
+                for position, value in zip(positions, _converted(values, convert), strict=True):
                     whole[position] = value
-        return list(answer)
+        return DecodedRows(lambda: event_times, valid_to, answer)
 
 
-def _transposed(rows: Sequence[bytes]) -> list[list[Any]] | None:
-    """Rows of equally many elements as columns; None where they differ.
+def _converted(values: list[Any], convert: Conversion | None) -> list[Any]:
+    return values if convert is None else [None if value is None else convert(value) for value in values]
 
-    The elements of all rows are decoded as one array, without a list for each row: of these, a column is every so many.
-    """
-    if len(rows) == 1:
-        return [[value] for value in _decode(rows[0])]
-    opening = rows[0][:3]
-    if set(map(_opening, rows)) != {opening} or opening[0] != _ARRAY16:
-        return None
-    elements = int.from_bytes(opening[1:], "big")
-    values = _decode(_array_header(elements * len(rows)) + b"".join(map(_behind_opening, rows)))
-    return [values[element::elements] for element in range(elements)]
+
+def _event_times(rows: Sequence[bytes]) -> Sequence[int]:
+    times = array("q", b"".join(map(_event_time, rows)))
+    if sys.byteorder == "little":
+        times.byteswap()
+    return times
+
+
+def _schema_bytes(schema_id: int) -> bytes:
+    return b"\xce" + schema_id.to_bytes(4, "big")
 
 
 def _array_header(length: int) -> bytes:

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
-from featurestore.codec.decode import RowDecoder
+from featurestore.codec.decode import DecodedRows, RowDecoder
 from featurestore.codec.keys import KeySpace, encode_keys, key_space
 from featurestore.codec.layout import RowSchema
 from featurestore.errors import EntityKeyError, RequestError, did_you_mean
@@ -119,43 +119,45 @@ def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> Onl
 def _answer(part: RequestedRows, rows: Sequence[bytes | None], positions: Sequence[int] | None, count: int, now: int) -> ViewAnswer:
     present = list(filter(None, rows))
     decoded = part.decoder.decode(present)
-    without: list[Status | None] | None = _without_values(part, decoded.event_times, decoded.valid_to, now)
+    without = _without_values(part, decoded, now)
     columns: Sequence[Sequence[Any]] = decoded.columns
-    event_times: Sequence[int | None] = decoded.event_times
-    if len(present) < count:
-        places = range(count) if positions is None else positions
-        at = [place for place, row in zip(places, rows, strict=True) if row]
-        columns = [_spread(column, at, count) for column in columns]
-        event_times = _spread(event_times, at, count)
-        statuses: list[Status | None] = [Status.NOT_FOUND] * count
-        for place, status in zip(at, without or [None] * len(at), strict=True):
-            statuses[place] = status
-        without = statuses
-    if without is not None:
-        columns = [[None if status else value for status, value in zip(without, column, strict=True)] for column in columns]
-        event_times = [None if status is Status.NOT_FOUND else instant for status, instant in zip(without, event_times, strict=True)]
-    return ViewAnswer(part.features, part.names, columns, event_times, without)
+    if without is None and len(present) == count:
+        return ViewAnswer(part.features, part.names, columns, decoded.event_times, None)
+    places = range(count) if positions is None else positions
+    at = [place for place, row in zip(places, rows, strict=True) if row]
+    statuses: list[Status | None] = [Status.NOT_FOUND] * count
+    for place, status in zip(at, without or [None] * len(at), strict=True):
+        statuses[place] = status
+    columns = [_spread(column, at, statuses) for column in columns]
+
+    def event_times() -> Sequence[int | None]:
+        found = _spread(decoded.event_times(), at, [None] * count)
+        return [None if status is Status.NOT_FOUND else instant for status, instant in zip(statuses, found, strict=True)]
+
+    return ViewAnswer(part.features, part.names, columns, event_times, statuses)
 
 
-def _without_values(
-    part: RequestedRows, event_times: Sequence[int], valid_to: Sequence[int | None], now: int
-) -> list[Status | None] | None:
-    """The rows found whose values do not count at that time; None when all do."""
-    too_old = part.ttl is not None and bool(event_times) and now - min(event_times) > part.ttl
-    ended = valid_to.count(None) < len(valid_to)
-    if not (too_old or ended):
+def _without_values(part: RequestedRows, decoded: DecodedRows, now: int) -> list[Status | None] | None:
+    """For the rows found, NOT_FOUND or OUTSIDE_MAX_AGE where their values do not count at that time. None: all of them do."""
+    oldest = None if part.ttl is None else now - part.ttl
+    event_times = decoded.event_times() if oldest is not None else ()
+    too_old = oldest is not None and bool(event_times) and min(event_times) < oldest
+    if not too_old and decoded.valid_to.count(None) == len(decoded.valid_to):
         return None
-    oldest = now - part.ttl if part.ttl is not None else min(event_times)
+    ended = [end is not None and end <= now for end in decoded.valid_to]
+    aged = [oldest is not None and instant < oldest for instant in event_times] if too_old else [False] * len(ended)
     return [
-        Status.NOT_FOUND if end is not None and end <= now else Status.OUTSIDE_MAX_AGE if instant < oldest else None
-        for instant, end in zip(event_times, valid_to, strict=True)
+        Status.NOT_FOUND if has_ended else Status.OUTSIDE_MAX_AGE if has_aged else None
+        for has_ended, has_aged in zip(ended, aged, strict=True)
     ]
 
 
-def _spread(column: Sequence[Any], at: Sequence[int], count: int) -> list[Any]:
-    whole = [None] * count
-    for place, value in zip(at, column, strict=True):
-        whole[place] = value
+def _spread(values: Sequence[Any], at: Sequence[int], statuses: Sequence[Status | None]) -> list[Any]:
+    """Values at their places among all rows, and None where a status says that there is none."""
+    whole: list[Any] = [None] * len(statuses)
+    for place, value in zip(at, values, strict=True):
+        if statuses[place] is None:
+            whole[place] = value
     return whole
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,7 +44,7 @@ class ViewAnswer(NamedTuple):
     columns: Sequence[Sequence[Any]]
     """The values of each feature; None where a row has none."""
 
-    event_times: Sequence[int | None]
+    event_times: Callable[[], Sequence[int | None]]
     """In microseconds; None where nothing was found."""
 
     without_values: Sequence[Status | None] | None
@@ -92,7 +92,7 @@ class OnlineFeatures:
         """For each feature, when each row's value became true (UTC); None where nothing was found."""
         timestamps: dict[str, list[datetime | None]] = {}
         for answer in self._answers:
-            instants = [None if micros is None else from_micros(micros) for micros in answer.event_times]
+            instants = [None if micros is None else from_micros(micros) for micros in answer.event_times()]
             timestamps.update((feature.name, list(instants)) for feature in answer.features)
         return timestamps
 
