@@ -19,7 +19,7 @@ from featurestore.errors import OnlineStoreError
 from featurestore.registry.definitions import Feature
 
 from .layout import EVENT_TIME_OFFSET, HEADER_ELEMENTS, SCHEMA_ID_OFFSET, RowSchema
-from .resolve import Conversion, conversion, unreadable
+from .resolve import ColumnConversion, column_conversion
 
 _decode = msgspec.msgpack.Decoder().decode
 _event_time = itemgetter(slice(EVENT_TIME_OFFSET, EVENT_TIME_OFFSET + 8))
@@ -52,7 +52,7 @@ class _Reading(NamedTuple):
     elements: int
     """Of a row, from `valid_to` on."""
 
-    places: list[tuple[int, Conversion | None]]
+    places: list[tuple[int, ColumnConversion | None]]
     """For each feature asked for, where it stands among these elements, and how its value becomes the reader's."""
 
 
@@ -67,10 +67,10 @@ class RowDecoder:
     def learn(self, schema: RowSchema) -> None:
         """Read rows of that schema from now on."""
         written = {name: (place, value_type) for place, (name, value_type) in enumerate(schema.fields, start=1)}
-        places: list[tuple[int, Conversion | None]] = []
+        places: list[tuple[int, ColumnConversion | None]] = []
         for feature in self._features:
             place, value_type = written.get(feature.name, (0, None))
-            places.append((place, unreadable if value_type is None else conversion(value_type, feature.value_type)))
+            places.append((place, _nothing if value_type is None else column_conversion(value_type, feature.value_type)))
         self._readings[_schema_bytes(schema.schema_id)] = _Reading(1 + len(schema.fields), places)
 
     def decode(self, rows: Sequence[bytes]) -> DecodedRows:
@@ -89,7 +89,7 @@ class RowDecoder:
         """Rows of one schema: their elements are decoded as one array, without a list for each row, and a column is every so many."""
         elements = reading.elements
         values = _decode(_array_header(elements * len(rows)) + b"".join(map(_behind_schema, rows)))
-        columns = [_converted(values[place::elements], convert) for place, convert in reading.places]
+        columns = [convert(values[place::elements]) if convert else values[place::elements] for place, convert in reading.places]
         return DecodedRows(partial(_event_times, rows), values[::elements], columns)
 
     def _mixed(self, rows: Sequence[bytes]) -> DecodedRows:
@@ -103,13 +103,14 @@ class RowDecoder:
             positions = [position for position, row_schema in enumerate(schemas) if row_schema == schema]
             for whole, (place, convert) in zip(answer, self._readings[_schema_bytes(schema)].places, strict=True):
                 values = [decoded[position][HEADER_ELEMENTS - 1 + place] for position in positions]
-                for position, value in zip(positions, _converted(values, convert), strict=True):
+                for position, value in zip(positions, convert(values) if convert else values, strict=True):
                     whole[position] = value
         return DecodedRows(lambda: event_times, valid_to, answer)
 
 
-def _converted(values: list[Any], convert: Conversion | None) -> list[Any]:
-    return values if convert is None else [None if value is None else convert(value) for value in values]
+def _nothing(values: list[Any]) -> list[Any]:
+    """Of a feature that the rows do not have yet."""
+    return [None] * len(values)
 
 
 def _event_times(rows: Sequence[bytes]) -> Sequence[int]:

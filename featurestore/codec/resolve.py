@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Context, Decimal
-from functools import lru_cache
 from typing import Any
 
 from featurestore.registry.value_types import (
@@ -35,10 +34,23 @@ from featurestore.registry.value_types import (
 Conversion = Callable[[Any], Any]
 """From what msgpack holds, never nil, to the reader's Python value."""
 
+ColumnConversion = Callable[[list[Any]], list[Any]]
+
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_DAY = _EPOCH.toordinal()
 _MICROS_PER_DAY = 86_400_000_000
+_from_ordinal = date.fromordinal
 _EXACT = Context(prec=200)
+
+
+def column_conversion(written: ValueType, wanted: ValueType) -> ColumnConversion | None:
+    """The same for a column of values, nil among them."""
+    convert = conversion(written, wanted)
+    if convert is None:
+        return None
+    if convert is _date:
+        return _dates
+    return lambda values: [None if value is None else convert(value) for value in values]
 
 
 def conversion(written: ValueType, wanted: ValueType) -> Conversion | None:
@@ -143,7 +155,14 @@ def _to_map(written: MapType, wanted: MapType) -> Conversion:
     return converted
 
 
-@lru_cache(maxsize=1 << 16)
+def _dates(values: list[Any]) -> list[Any]:
+    """Many at once, without a call in Python for each."""
+    try:
+        return [None if days is None else _from_ordinal(_EPOCH_DAY + days) for days in values]
+    except (ValueError, OverflowError):
+        return [None if days is None else _date(days) for days in values]
+
+
 def _date(days: int) -> date:
     try:
         return date.fromordinal(_EPOCH_DAY + days)

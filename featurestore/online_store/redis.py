@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha1
-from operator import add
+from itertools import chain
 from typing import Any
 
 import hiredis
@@ -161,7 +161,7 @@ def _call(connection: Any, *command: object) -> Any:
 def _mget(keys: Sequence[bytes]) -> bytes:
     """The command, put together for many short keys in less time than a packer of any command takes."""
     try:
-        sized = map(add, map(_SIZES.__getitem__, map(len, keys)), keys)
+        sized = chain.from_iterable(zip(map(_SIZES.__getitem__, map(len, keys)), keys, strict=True))
         return b"*%d\r\n$4\r\nMGET%s\r\n" % (len(keys) + 1, b"".join(sized))
     except IndexError:
         return _packed("MGET", *keys)

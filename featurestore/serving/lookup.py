@@ -22,6 +22,8 @@ from featurestore.timestamps import duration_micros, to_micros
 
 from .online_features import OnlineFeatures, Status, ViewAnswer
 
+_NULL = type(None)
+
 EntityRows: TypeAlias = Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]
 
 
@@ -164,7 +166,7 @@ def _spread(values: Sequence[Any], at: Sequence[int], statuses: Sequence[Status 
 def _spell(join_keys: tuple[Column, ...], columns: Mapping[str, Sequence[object]], count: int) -> tuple[list[str], Sequence[int] | None]:
     """The entity keys, and the rows that have one where some do not."""
     values = [columns[key.name] for key in join_keys]
-    if not any(None in column for column in values):
+    if not any(_NULL in set(map(type, column)) for column in values):
         return encode_keys(join_keys, values), None
     positions = [row for row, parts in enumerate(zip(*values, strict=True)) if None not in parts]
     return encode_keys(join_keys, [[column[row] for row in positions] for column in values]), positions
