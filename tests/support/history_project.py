@@ -64,9 +64,7 @@ class HistoryProject:
                 results=(NodeResult(unique_id=self.view.unique_id, status="success"),),
             )
             plan = plan_materialization([self.view], run, read_watermarks(store, PROJECT, [self.view]), at, **options)
-            return run_materialization(
-                plan, registry=self.registry, project=PROJECT, warehouse=self.warehouse, store=store, at=at
-            )
+            return run_materialization(plan, registry=self.registry, project=PROJECT, warehouse=self.warehouse, store=store, at=at)
         finally:
             store.close()
 
