@@ -63,5 +63,7 @@ def _scheme(url: str) -> str:
 def _file(url: str, base_dir: Path) -> Path:
     path = url.removeprefix("sqlite://")
     if not path.startswith("/") or path == "/":
-        raise SettingsError(f"{url!r} names no file. Write sqlite:///online_store.db, or sqlite:////var/lib/features.db for a whole path.")
+        raise SettingsError(
+            f"{without_secrets(url)!r} names no file. Write sqlite:///online_store.db, or sqlite:////var/lib/features.db for a whole path."
+        )
     return base_dir / path[1:]

@@ -160,9 +160,14 @@ def _pool(kind: type, url: str, **options: object) -> Any:
     """A pool that does not retry by itself: what is retried, and what must not be, is decided here."""
     timeouts = {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT}
     try:
-        return kind.from_url(url, protocol=2, socket_read_size=READ_SIZE, **timeouts, **options)  # type: ignore[attr-defined]
-    except ValueError as error:
-        raise SettingsError(f"The URL of the Redis online store cannot be read: {error}.") from None
+        pool = kind.from_url(url, protocol=2, socket_read_size=READ_SIZE, **timeouts, **options)  # type: ignore[attr-defined]
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError):  # whose words may quote a piece of the password
+        raise SettingsError(
+            "The URL of the Redis online store cannot be read. Write redis://user:password@host:6379/0, with any of :/?#[]@% in "
+            "the password percent-encoded."
+        ) from None
+    return pool
 
 
 def _place(settings: Mapping[str, Any]) -> str:

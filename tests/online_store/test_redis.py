@@ -218,6 +218,9 @@ def test_rows_larger_than_the_table_of_lengths_are_written(server):
     store.close()
 
 
-def test_a_url_that_cannot_be_read_is_a_setting_to_mend():
-    with pytest.raises(SettingsError, match="cannot be read"):
-        open_store("redis://localhost:port/0")
+@pytest.mark.parametrize("url", ["redis://localhost:port/0", "redis://user:s3cr/et@host/0", "redis://host/0?no_such_option=s3cret"])
+def test_a_url_that_cannot_be_read_is_a_setting_to_mend(url):
+    for opening in (open_store, open_async_store):
+        with pytest.raises(SettingsError, match="cannot be read") as caught:
+            opening(url)
+        assert "s3cr" not in str(caught.value)
