@@ -37,7 +37,10 @@ class Dialect:
 
     zoned_to_utc: ZonedToUtc
     orders_nested: bool = True
-    """Whether lists, structs and maps can stand in an ORDER BY. Where they cannot, their text is ordered instead."""
+    """Whether lists, structs and maps can stand in an ORDER BY. Where they cannot, their JSON is ordered instead."""
+
+    numbering: str | None = None
+    """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
 
 _DIALECTS = {
@@ -46,7 +49,7 @@ _DIALECTS = {
         Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS),
         Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE),
         Dialect("bigquery", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False),
-        Dialect("spark", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False),
+        Dialect("spark", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False, numbering="MONOTONICALLY_INCREASING_ID"),
     )
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
@@ -24,13 +25,21 @@ from featurestore.timestamps import as_utc, duration_micros
 
 from .dialects import Dialect, ZonedToUtc
 
+QueryT = TypeVar("QueryT", bound=exp.Query)
 TIMESTAMP, BIGINT, TEXT = exp.DataType.Type.TIMESTAMP, exp.DataType.Type.BIGINT, exp.DataType.Type.TEXT
 _UNITS = (("DAY", 86_400_000_000), ("HOUR", 3_600_000_000), ("MINUTE", 60_000_000), ("SECOND", 1_000_000), ("MICROSECOND", 1))
 
 
-def render(query: exp.Expression, dialect: Dialect) -> str:
+def render(query: exp.Expr, dialect: Dialect) -> str:
     """The query as text a person can read. What the dialect cannot say is an error, never something similar."""
     return query.sql(dialect=dialect.name, pretty=True, unsupported_level=ErrorLevel.RAISE, max_text_width=100)
+
+
+def with_ctes(query: QueryT, ctes: Iterable[tuple[str, exp.Query]]) -> QueryT:
+    """The query, reading from those CTEs, in that order."""
+    for name, cte in ctes:
+        query = query.with_(identifier(name), as_=cte, copy=False)
+    return query
 
 
 def identifier(name: str) -> exp.Identifier:
@@ -146,8 +155,13 @@ def descending(value: exp.Expression) -> exp.Ordered:
 def tie_value(feature: Column | Feature, value: exp.Expression, dialect: Dialect) -> exp.Expression:
     """A value in an order that the dialect has for its type."""
     if isinstance(feature.value_type, ListType | StructType | MapType) and not dialect.orders_nested:
-        return exp.cast(value, TEXT)
+        return exp.JSONFormat(this=value)
     return value
+
+
+def numbered(dialect: Dialect) -> exp.Expression:
+    """Numbers that grow in the order in which rows are read."""
+    return exp.Anonymous(this=dialect.numbering) if dialect.numbering else exp.Window(this=exp.RowNumber())
 
 
 def window(

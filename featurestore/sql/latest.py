@@ -22,7 +22,6 @@ from .expressions import (
     column,
     count_where,
     earlier,
-    identifier,
     instant_literal,
     is_null,
     named,
@@ -31,8 +30,10 @@ from .expressions import (
     table,
     unused,
     window,
+    with_ctes,
 )
 from .history import History, as_known, history_names
+from .ties import alone, first_ranked, several
 
 
 def latest_rows(
@@ -43,7 +44,7 @@ def latest_rows(
     changed_since: datetime | None = None,
     counted_at: datetime | None = None,
     not_before: datetime | None = None,
-) -> exp.Select:
+) -> exp.Query:
     """One row for each entity key of which a row counts at `at`: the row that wins.
 
     Args:
@@ -58,10 +59,13 @@ def latest_rows(
     """
     latest = _Latest(History(view, history_names(view), dialect_named(dialect)), at)
     news = latest.news(changed_since, counted_at)
-    queries = [("changed", latest.changed(news))] if news else []
+    queries: list[tuple[str, exp.Query]] = [("changed", latest.changed(news))] if news else []
     known = latest.of_changed(latest.known()) if news else latest.known()
     queries += [("known", known), ("newest", latest.newest(not_before)), ("history", latest.history_then())]
-    return latest.answer(queries)
+    if view.unique_rows:
+        return with_ctes(latest.found("history"), queries)
+    queries += [("tied", latest.tied()), ("rivals", latest.history_then()), ("ranked", latest.ranked())]
+    return with_ctes(latest.winners(), queries)
 
 
 def view_bounds(view: FeatureView, at: datetime, dialect: str, *, created_before: datetime | None = None) -> exp.Select:
@@ -83,7 +87,7 @@ def view_bounds(view: FeatureView, at: datetime, dialect: str, *, created_before
             ifs=[exp.If(this=exp.GT(this=known_at.copy(), expression=instant_literal(at)), true=known_at.copy())], default=valid_to
         )
         starts = smallest_where(exp.GT(this=turns, expression=instant_literal(at)), turns)
-    query = exp.select(named(starts, "next_change")).from_(table("history")).with_(identifier("history"), as_=rows)
+    query = with_ctes(exp.select(named(starts, "next_change")).from_(table("history")), [("history", rows)])
     if view.created_timestamp is None:
         return query.select(named(never, "created_timestamp"), named(nothing, "older_rows"), named(nothing.copy(), "created_before"))
     newest = exp.select(exp.Max(this=written)).from_(table("history")).subquery()
@@ -128,7 +132,7 @@ class _Latest:
 
     def changed(self, news: list[exp.Expression]) -> exp.Select:
         """The keys of which something is new."""
-        rows = self.history.select(created=True, valid_to=True, known_at=True).subquery(identifier("rows"))
+        rows = self.history.select(created=True, valid_to=True, known_at=True).subquery(exp.to_identifier("rows", quoted=True))
         return exp.select(*self._keys()).distinct().from_(rows).where(exp.or_(*news))
 
     def of_changed(self, rows: exp.Select) -> exp.Select:
@@ -146,27 +150,46 @@ class _Latest:
             return newest
         return newest.having(exp.GTE(this=winning.copy(), expression=instant_literal(not_before)))
 
-    def answer(self, queries: list[tuple[str, exp.Select]]) -> exp.Select:
-        """The rows of those timestamps, told apart where several share key and timestamp."""
-        history, names, view = self.history, self.history.names, self.history.view
-        same = [exp.EQ(this=column(name, "newest"), expression=column(name, "history")) for name in (*history.keys, names.event_timestamp)]
-        valid_to = column(names.valid_to, "history") if view.valid_to else null_of(TIMESTAMP)
-        features = [feature.name for feature in view.features]
-        found = exp.select(
-            *(column(name, "history") for name in (*history.keys, names.event_timestamp)),
+    def found(self, rows: str) -> exp.Select:
+        """The rows of those timestamps, as columns of `rows`."""
+        names, features = self.history.names, self.history.view.features
+        valid_to = column(names.valid_to, rows) if self.history.view.valid_to else null_of(TIMESTAMP)
+        query = exp.select(
+            *(column(name, rows) for name in (*self.history.keys, names.event_timestamp)),
             named(valid_to, names.valid_to),
-            *(column(name, "history") for name in features),
+            *(column(feature.name, rows) for feature in features),
         )
-        found = found.from_(table("newest")).join(table("history"), on=exp.and_(*same), join_type="inner")
-        if not view.unique_rows:
-            place = unused("place", [*history.keys, names.event_timestamp, names.valid_to, *features])
-            rank = window(exp.RowNumber(), [column(key, "newest") for key in history.keys], history.newest_first("history"))
-            queries = [*queries, ("ranked", found.select(named(rank, place)))]
-            wanted = [*history.keys, names.event_timestamp, names.valid_to, *features]
-            found = exp.select(*(column(name) for name in wanted)).from_(table("ranked")).where(column(place).eq(exp.Literal.number(1)))
-        for name, cte in queries:
-            found = found.with_(identifier(name), as_=cte, copy=False)
-        return found
+        return self._at_winning_timestamp(query, rows)
+
+    def tied(self) -> exp.Select:
+        """The keys with several rows of that timestamp."""
+        return several(self._at_winning_timestamp(exp.select(), "known"), [column(key, "newest") for key in self.history.keys])
+
+    def ranked(self) -> exp.Select:
+        """The rows of those keys, the winner first."""
+        keys = self.history.keys
+        rank = window(exp.RowNumber(), [column(key, "rivals") for key in keys], self.history.newest_first("rivals"))
+        is_tied = [exp.EQ(this=column(key, "tied"), expression=column(key, "newest")) for key in keys]
+        return self.found("rivals").join(table("tied"), on=exp.and_(*is_tied), join_type="inner").select(named(rank, self._place()))
+
+    def winners(self) -> exp.Query:
+        """One row for each key."""
+        keys = self.history.keys
+        return exp.union(
+            alone(self.found("history"), "history", "tied", keys), first_ranked("ranked", self._place(), self._answered()), distinct=False
+        )
+
+    def _at_winning_timestamp(self, query: exp.Select, rows: str) -> exp.Select:
+        names = (*self.history.keys, self.history.names.event_timestamp)
+        same = [exp.EQ(this=column(name, "newest"), expression=column(name, rows)) for name in names]
+        return query.from_(table("newest")).join(table(rows), on=exp.and_(*same), join_type="inner")
+
+    def _answered(self) -> list[str]:
+        names = self.history.names
+        return [*self.history.keys, names.event_timestamp, names.valid_to, *(feature.name for feature in self.history.view.features)]
+
+    def _place(self) -> str:
+        return unused("place", self._answered())
 
     def _keys(self) -> list[exp.Expression]:
         return [column(key) for key in self.history.keys]

@@ -1,7 +1,8 @@
 """Training data: for each row of the spine, the features as they were known then.
 
 Nothing runs until the answer is asked for, and then in one connection: the spine goes into a temporary table, the rows are counted, the
-plan is made, and the answer streams out in the spine's order.
+plan is made, for each view the keys and timestamps of the rows that are seen go into a temporary table, and the answer streams out in
+the spine's order. It is the answer of the one statement that `sql` shows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from featurestore.registry.definitions import Relation
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.dialects import Dialect, dialect_named
 from featurestore.sql.expressions import column, relation, render, table
-from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, point_in_time_query
+from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, ViewPlan, point_in_time_query, point_in_time_stages
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .plan import Explanation, decide
@@ -67,7 +68,7 @@ class RetrievalJob:
     def sql(self) -> str:
         """The SELECT that answers it. A spine that comes from outside the warehouse is the temporary table `entity_df` in it."""
         with self._prepared() as prepared:
-            return render(prepared.query(shown=True), prepared.dialect)
+            return render(prepared.query(), prepared.dialect)
 
     def explain(self) -> Explanation:
         """How each view is read, and why; `str()` of it is a sentence for each."""
@@ -124,7 +125,7 @@ class RetrievalJob:
         """Create or replace a table of the warehouse, `schema.name` or `database.schema.name`. Returns how many rows it has."""
         target = _parse_table(name, self.warehouse.dialect)
         with self._prepared(read_only=False) as prepared:
-            return prepared.session.create_table(target, prepared.query())
+            return prepared.session.create_table(target, prepared.staged())
 
     @contextmanager
     def _prepared(self, *, first_rows: int | None = None, read_only: bool = True) -> Iterator[_Prepared]:
@@ -135,7 +136,7 @@ class RetrievalJob:
     def _batches(self, first_rows: int | None = None) -> Iterator[pa.RecordBatch | pa.Schema]:
         """The schema, then the batches."""
         with self._prepared(first_rows=first_rows) as prepared:
-            batches = prepared.session.query(prepared.query())
+            batches = prepared.session.query(prepared.staged())
             schema = prepared.restored_schema(batches.schema)
             yield schema
             for batch in batches:
@@ -154,11 +155,22 @@ class _Prepared:
     explanation: Explanation
     first_rows: int | None
 
-    def query(self, *, shown: bool = False) -> exp.Select:
-        """The join, as it runs or as a person is shown it."""
-        spine = checked_spine(self.loaded, self.views, self.event_timestamp, shown=shown)
-        plans = {decision.view: decision.plan for decision in self.explanation.decisions}
-        return point_in_time_query(PointInTimeJoin(self._cut(spine), self.views), plans, self.dialect)
+    def query(self) -> exp.Select:
+        """The join in one statement, as a person is shown it."""
+        spine = checked_spine(self.loaded, self.views, self.event_timestamp, shown=True)
+        return point_in_time_query(PointInTimeJoin(spine, self.views), self._plans, self.dialect)
+
+    def staged(self) -> exp.Select:
+        """The last step of the same join, the others being done: what matched stands in temporary tables."""
+        spine = checked_spine(self.loaded, self.views, self.event_timestamp)
+        stages = point_in_time_stages(PointInTimeJoin(self._cut(spine), self.views), self._plans, self.dialect)
+        for name, rows in stages.tables:
+            self.session.keep(name, rows)
+        return stages.answer
+
+    @property
+    def _plans(self) -> dict[str, ViewPlan]:
+        return {decision.view: decision.plan for decision in self.explanation.decisions}
 
     def restored_schema(self, answered: pa.Schema) -> pa.Schema:
         """The schema of the answer, with the fields of the spine as they were given."""

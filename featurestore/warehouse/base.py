@@ -27,7 +27,7 @@ class WarehouseSession(Protocol):
         """Put the answer of a query into a temporary table of that name."""
         ...
 
-    def query(self, statement: exp.Expression | str) -> pa.RecordBatchReader:
+    def query(self, statement: exp.Expr | str) -> pa.RecordBatchReader:
         """Run one SELECT and stream its answer. Raises WarehouseError with the warehouse's own words."""
         ...
 

@@ -42,7 +42,7 @@ class DuckDBSession:
         temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
         self._run(exp.Create(this=table(name), kind="TABLE", replace=True, properties=temporary, expression=query))
 
-    def query(self, statement: exp.Expression | str) -> pa.RecordBatchReader:
+    def query(self, statement: exp.Expr | str) -> pa.RecordBatchReader:
         """Run one SELECT and stream its answer. Raises WarehouseError with DuckDB's own words."""
         text = statement if isinstance(statement, str) else render(statement, _DIALECT)
         try:
@@ -83,7 +83,7 @@ class DuckDBSession:
         except duckdb.Error as error:
             raise _refused(error) from error
 
-    def _rows(self, statement: exp.Expression | str) -> list[dict[str, Any]]:
+    def _rows(self, statement: exp.Expr | str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.query(statement).read_all().to_pylist()
         return rows
 

@@ -8,7 +8,7 @@ and comes back in its own order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,7 +17,7 @@ from sqlglot import exp
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.dialects import Dialect
-from featurestore.sql.expressions import ascending, column, earlier, identifier, instant, key_value, named, table, unused
+from featurestore.sql.expressions import ascending, column, earlier, instant, key_value, named, numbered, table, unused, with_ctes
 from featurestore.sql.history import History, HistoryNames, as_known, history_names
 
 
@@ -120,39 +120,86 @@ class ViewScope:
 NamedQuery = tuple[str, exp.Query]
 
 
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """A join in steps: what to keep in temporary tables first, in order, and the SELECT that then answers."""
+
+    tables: tuple[NamedQuery, ...]
+    answer: exp.Select
+
+
 def point_in_time_query(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], dialect: Dialect) -> exp.Select:
     """The SELECT that answers `join`, each view read as its plan (by the view's name) says."""
-    spine_names = _spine_names(join)
-    query = exp.select(*(column(spine_column.name, spine_names.spine) for spine_column in join.spine.columns))
-    ctes: list[NamedQuery] = [
-        (spine_names.spine, _numbered_spine(join.spine, spine_names)),
-        (spine_names.asked, _asked(join, spine_names, dialect)),
-    ]
-    query = query.from_(table(spine_names.spine))
+    names = _spine_names(join)
+    ctes = [*_spine_ctes(join, names, dialect)]
+    for scope, requested in _scopes(join, plans, names, dialect):
+        ctes += [*_matched(scope), *_values(scope, requested)]
+    return with_ctes(_answer(join, names), ctes)
+
+
+def point_in_time_stages(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], dialect: Dialect) -> Stages:
+    """The same in steps, for a warehouse that does better when it has seen which rows matched before it fetches their values."""
+    names = _spine_names(join)
+    spine = _spine_ctes(join, names, dialect)
+    tables: list[NamedQuery] = []
+    ctes = [*spine]
+    for scope, requested in _scopes(join, plans, names, dialect):
+        before = _matched(scope)
+        if scope.plan.strategy is Strategy.VALIDITY_RANGES:
+            # Its values come from the same ranked rows that the match was made on.
+            ctes += before
+        else:
+            name, matched = before.pop()
+            tables.append((name, with_ctes(matched, [*_copies(spine), *before])))
+        ctes += _values(scope, requested)
+    return Stages(tuple(tables), with_ctes(_answer(join, names), ctes))
+
+
+def _spine_ctes(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> list[NamedQuery]:
+    return [(names.spine, _numbered_spine(join.spine, names, dialect)), (names.asked, _asked(join, names, dialect))]
+
+
+def _copies(ctes: list[NamedQuery]) -> list[NamedQuery]:
+    return [(name, query.copy()) for name, query in ctes]
+
+
+def _scopes(
+    join: PointInTimeJoin, plans: Mapping[str, ViewPlan], names: SpineNames, dialect: Dialect
+) -> Iterator[tuple[ViewScope, RequestedView]]:
     for requested, prefix in zip(join.views, _prefixes(join), strict=True):
-        history = History(requested.view, history_names(requested.view, (spine_names.row_number, spine_names.asked_at)), dialect)
-        scope = ViewScope(history, spine_names, plans[requested.view.name], prefix)
-        ctes += _view_ctes(scope, requested)
-        values = scope.cte("values")
-        query = query.select(*(column(name, values) for name in requested.output_names))
-        row_number = spine_names.row_number
-        query = query.join(table(values), on=column(row_number, values).eq(column(row_number, spine_names.spine)), join_type="left")
-    for name, cte in ctes:
-        query = query.with_(identifier(name), as_=cte, copy=False)
-    return query.order_by(ascending(column(spine_names.row_number, spine_names.spine)))
+        history = History(requested.view, history_names(requested.view, (names.row_number, names.asked_at)), dialect)
+        yield ViewScope(history, names, plans[requested.view.name], prefix), requested
 
 
-def _view_ctes(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
+def _answer(join: PointInTimeJoin, names: SpineNames) -> exp.Select:
+    """The spine in its order, with each view's values beside it."""
+    query = exp.select(*(column(spine_column.name, names.spine) for spine_column in join.spine.columns)).from_(table(names.spine))
+    for requested, prefix in zip(join.views, _prefixes(join), strict=True):
+        values = f"{prefix}_values"
+        query = query.select(*(column(name, values) for name in requested.output_names), copy=False)
+        on = column(names.row_number, values).eq(column(names.row_number, names.spine))
+        query = query.join(table(values), on=on, join_type="left", copy=False)
+    return query.order_by(ascending(column(names.row_number, names.spine)), copy=False)
+
+
+def _matched(scope: ViewScope) -> list[NamedQuery]:
     from . import asof, thin_union, validity_ranges
-    from .values import values_by_timestamp, values_by_version
 
     match scope.plan.strategy:
         case Strategy.ASOF:
-            return [*asof.matched(scope), *values_by_timestamp(scope, requested)]
+            return asof.matched(scope)
         case Strategy.THIN_UNION:
-            return [*thin_union.matched(scope), *values_by_timestamp(scope, requested)]
+            return thin_union.matched(scope)
         case Strategy.VALIDITY_RANGES:
-            return [*validity_ranges.matched(scope), *values_by_version(scope, requested)]
+            return validity_ranges.matched(scope)
+
+
+def _values(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
+    from .values import values_by_timestamp, values_by_version
+
+    if scope.plan.strategy is Strategy.VALIDITY_RANGES:
+        return values_by_version(scope, requested)
+    return values_by_timestamp(scope, requested)
 
 
 def _spine_names(join: PointInTimeJoin) -> SpineNames:
@@ -186,9 +233,9 @@ def _prefixes(join: PointInTimeJoin) -> Sequence[str]:
     return prefixes
 
 
-def _numbered_spine(spine: Spine, names: SpineNames) -> exp.Select:
+def _numbered_spine(spine: Spine, names: SpineNames, dialect: Dialect) -> exp.Select:
     if spine.row_number is None:
-        number: exp.Expression = named(exp.Window(this=exp.RowNumber()), names.row_number)
+        number: exp.Expression = named(numbered(dialect), names.row_number)
     else:
         number = column(spine.row_number)
     return exp.select(number, *(column(spine_column.name) for spine_column in spine.columns)).from_(spine.source)

@@ -5,30 +5,38 @@ The winner among such rows is looked for here, where only rows that some asked r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
+from featurestore.registry.definitions import Feature
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.expressions import any_of, column, is_null, named, table, unused, window
 from featurestore.sql.history import as_known
+from featurestore.sql.ties import alone, first_ranked, several
 
 from .join import NamedQuery, ViewScope
 
 
 def values_by_timestamp(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
     """CTEs of which the last, `<view>_values`, has the features asked for, under their output names, by row number."""
-    matched, rows, spine = scope.cte("matched"), scope.cte("history"), scope.spine
-    history = (rows, _wide_rows(scope, requested))
-    found = exp.select(column(spine.row_number, matched)).from_(table(matched))
-    found = found.join(table(rows), on=exp.and_(*_same_row(scope, matched, rows)), join_type="inner")
-    outputs = list(zip(requested.features, requested.output_names, strict=True))
+    row_number, history = scope.spine.row_number, scope.cte("history")
+    values = (scope.cte("history"), _rows(scope, requested.features))
+    found = _found(scope, history, requested)
     if scope.view.unique_rows:
-        return [history, (scope.cte("values"), found.select(*(named(column(feature.name, rows), output) for feature, output in outputs)))]
-    place = unused("place", [spine.row_number, *requested.output_names])
-    rank = window(exp.RowNumber(), [column(spine.row_number, matched)], scope.history.newest_first(rows))
-    ranked = found.select(*(named(column(feature.name, rows), output) for feature, output in outputs), named(rank, place))
-    winners = exp.select(column(spine.row_number), *(column(output) for _, output in outputs)).from_(table(scope.cte("ranked")))
-    winners = winners.where(column(place).eq(exp.Literal.number(1)))
-    return [history, (scope.cte("ranked"), ranked), (scope.cte("values"), winners)]
+        return [values, (scope.cte("values"), found)]
+    single, tied, ranked = scope.cte("found"), scope.cte("tied"), scope.cte("ranked")
+    place = unused("place", [row_number, *requested.output_names])
+    outputs = [row_number, *requested.output_names]
+    untied = exp.select(*(column(name, single) for name in outputs)).from_(table(single))
+    return [
+        values,
+        (single, found),
+        (tied, several(exp.select().from_(table(single)), [column(row_number)])),
+        (scope.cte("rivals"), _rows(scope, scope.view.features)),
+        (ranked, _ranked(scope, requested, place)),
+        (scope.cte("values"), exp.union(alone(untied, single, tied, [row_number]), first_ranked(ranked, place, outputs), distinct=False)),
+    ]
 
 
 def values_by_version(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
@@ -41,12 +49,27 @@ def values_by_version(scope: ViewScope, requested: RequestedView) -> list[NamedQ
     return [(scope.cte("values"), query.from_(table(matched)).join(table(rows), on=exp.and_(*same_row), join_type="inner"))]
 
 
-def _wide_rows(scope: ViewScope, requested: RequestedView) -> exp.Select:
-    """All features where ties must be told apart by them, else those asked for."""
-    features = requested.features if scope.view.unique_rows else scope.view.features
+def _rows(scope: ViewScope, features: Sequence[Feature]) -> exp.Select:
     rows = scope.history.select(features, created=True, valid_to=True)
     counts = scope.history.ever_counts()
     return rows.where(counts) if counts is not None else rows
+
+
+def _found(scope: ViewScope, rows: str, requested: RequestedView) -> exp.Select:
+    """What each asked row sees: one row, or several that share keys and timestamp."""
+    matched = scope.cte("matched")
+    outputs = zip(requested.features, requested.output_names, strict=True)
+    found = exp.select(column(scope.spine.row_number, matched), *(named(column(feature.name, rows), output) for feature, output in outputs))
+    return found.from_(table(matched)).join(table(rows), on=exp.and_(*_same_row(scope, matched, rows)), join_type="inner")
+
+
+def _ranked(scope: ViewScope, requested: RequestedView, place: str) -> exp.Select:
+    """Those several, the winner first. All features take part, whichever are asked for."""
+    matched, rivals, row_number = scope.cte("matched"), scope.cte("rivals"), scope.spine.row_number
+    tied = scope.cte("tied")
+    rank = window(exp.RowNumber(), [column(row_number, matched)], scope.history.newest_first(rivals))
+    is_tied = exp.EQ(this=column(row_number, tied), expression=column(row_number, matched))
+    return _found(scope, rivals, requested).join(table(tied), on=is_tied, join_type="inner").select(named(rank, place))
 
 
 def _same_row(scope: ViewScope, matched: str, rows: str) -> list[exp.Expression]:

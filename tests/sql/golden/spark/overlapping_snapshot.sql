@@ -1,6 +1,6 @@
 WITH `spine` AS (
   SELECT
-    ROW_NUMBER() OVER () AS `row_number`,
+    MONOTONICALLY_INCREASING_ID() AS `row_number`,
     `customer_id`,
     `shop`,
     `event_timestamp`,
