@@ -21,7 +21,10 @@ from .base import EncodedRows, WriteMode
 from .redis_connections import AsyncConnections, Connections, UnknownScript
 from .redis_scripts import REMOVE_OLDER, WRITE
 
-ROWS_PER_COMMAND = 1000
+ROWS_PER_COMMAND = 500
+"""While a command runs, Redis answers nobody else: about a millisecond."""
+
+BYTES_PER_COMMAND = 1 << 22
 COMMANDS_AHEAD = 8
 """How many commands are sent before the first one's answer is read: Redis always has the next one waiting."""
 
@@ -118,8 +121,10 @@ def write_commands(rows: EncodedRows, mode: WriteMode, expires_after: int | None
     """The commands that write rows, each as the parts to send one after the other: what the codec laid out is not copied."""
     arguments = (mode.value.encode(), b"" if expires_after is None else b"%d" % (expires_after // 1000))
     tail = b"".join(b"$%d\r\n%s\r\n" % (len(argument), argument) for argument in arguments)
-    for start in range(0, len(rows), ROWS_PER_COMMAND):
-        stop = min(start + ROWS_PER_COMMAND, len(rows))
+    size = len(rows.bulk_rows(0, len(rows)))
+    step = max(1, min(ROWS_PER_COMMAND, BYTES_PER_COMMAND * len(rows) // max(1, size)))
+    for start in range(0, len(rows), step):
+        stop = min(start + step, len(rows))
         count = b"%d" % (stop - start)
         head = b"*%d\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$%d\r\n%s\r\n" % (
             3 + 2 * (stop - start) + len(arguments),
