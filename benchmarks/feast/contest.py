@@ -43,33 +43,33 @@ class Feast:
     def training(self, spine: Path, answers: Path, repeats: int) -> Figures:
         store = self._open({"type": "sqlite", "path": str(self._folder / "online.db")})
         service, entity_df = store.get_feature_service(SERVICE), pq.read_table(spine).to_pandas()
-        seconds, table = contestant.fastest(lambda: store.get_historical_features(entity_df, service).to_arrow(), repeats)
+        taken, table = contestant.fastest(lambda: store.get_historical_features(entity_df, service).to_arrow(), repeats)
         pq.write_table(table, answers)
-        return {"seconds": seconds}
+        return taken
 
     def online(self, redis_url: str, answers: Path, keys: int, seconds: float) -> Figures:
         with redis.Redis.from_url(redis_url) as server:
             place = server.connection_pool.connection_kwargs
             online_store = {"type": "redis", "connection_string": f"{place['host']}:{place['port']}"}
             cautious = self._open(online_store)
-            by_default, _ = contestant.seconds_of(lambda: cautious.materialize(SINCE, UNTIL))
+            by_default, _ = contestant.timed(lambda: cautious.materialize(SINCE, UNTIL))
             server.flushall()
         empty = contestant.redis_bytes(redis_url)
         store = self._open({**online_store, "skip_dedup": True})
-        materialize, _ = contestant.seconds_of(lambda: store.materialize(SINCE, UNTIL))
+        materialize, _ = contestant.timed(lambda: store.materialize(SINCE, UNTIL))
         held = contestant.redis_bytes(redis_url) - empty
         service = store.get_feature_service(SERVICE)
         pq.write_table(pa.table(_read(store, service, contestant.sampled_rows(keys))), answers)
         read = contestant.online_latencies(lambda rows: _read(store, service, rows), keys, seconds)
         store.apply([FeatureService(name=PRECOMPUTED, features=self._views, precompute_online=True)])
-        precompute, _ = contestant.seconds_of(lambda: store.precompute_feature_service(PRECOMPUTED))
+        precompute, _ = contestant.timed(lambda: store.precompute_feature_service(PRECOMPUTED))
         vectors = store.get_feature_service(PRECOMPUTED)
         return {
-            "materialize_seconds": materialize,
+            "materialize": materialize,
             "redis_bytes": held,
             "read": read,
-            "materialize_by_default_seconds": by_default,
-            "precompute_seconds": precompute,
+            "materialize_by_default": by_default,
+            "precompute": precompute,
             "read_precomputed": contestant.online_latencies(lambda rows: _read(store, vectors, rows, full_names=True), keys, seconds),
         }
 
