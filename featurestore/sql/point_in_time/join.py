@@ -227,9 +227,14 @@ def _tables_of(source: exp.Expression) -> Iterable[str]:
 
 
 def _prefixes(join: PointInTimeJoin) -> Sequence[str]:
+    """What the names of each view's CTEs begin with; no relation that is named without its schema begins so, or a CTE would hide it."""
+    bare = [view.relation.identifier.casefold() for view in (requested.view for requested in join.views) if view.relation.schema is None]
     prefixes: list[str] = []
     for requested in join.views:
-        prefixes.append(unused(requested.view.name.replace(".", "_"), prefixes))
+        prefix = unused(requested.view.name.replace(".", "_"), prefixes)
+        while any(name.startswith(f"{prefix}_".casefold()) for name in bare):
+            prefix = unused(f"{prefix}_2", prefixes)
+        prefixes.append(prefix)
     return prefixes
 
 
