@@ -30,15 +30,22 @@ TIMESTAMP, BIGINT, TEXT = exp.DataType.Type.TIMESTAMP, exp.DataType.Type.BIGINT,
 _UNITS = (("DAY", 86_400_000_000), ("HOUR", 3_600_000_000), ("MINUTE", 60_000_000), ("SECOND", 1_000_000), ("MICROSECOND", 1))
 
 
-def render(query: exp.Expr, dialect: Dialect) -> str:
-    """The query as text a person can read. What the dialect cannot say is an error, never something similar."""
-    return query.sql(dialect=dialect.name, pretty=True, unsupported_level=ErrorLevel.RAISE, max_text_width=100)
+def render(query: exp.Expr, dialect: Dialect, *, pretty: bool = True) -> str:
+    """The query as text, as a person reads it or all in a line. What the dialect cannot say is an error, never something similar."""
+    return query.sql(dialect=dialect.name, pretty=pretty, unsupported_level=ErrorLevel.RAISE, max_text_width=100)
 
 
 def with_ctes(query: QueryT, ctes: Iterable[tuple[str, exp.Query]]) -> QueryT:
     """The query, reading from those CTEs, in that order."""
     for name, cte in ctes:
         query = query.with_(identifier(name), as_=cte, copy=False)
+    return query
+
+
+def joined(query: exp.Select, to: exp.Expression, on: Sequence[exp.Expression], side: str | None = None) -> exp.Select:
+    """The query, joined to a relation where all the conditions hold: an inner join, or one of that side."""
+    join = exp.Join(this=to, side=side, kind=None if side else "INNER", on=exp.and_(*on))
+    query.append("joins", join)
     return query
 
 

@@ -24,6 +24,7 @@ from .expressions import (
     earlier,
     instant_literal,
     is_null,
+    joined,
     named,
     null_of,
     smallest_where,
@@ -139,7 +140,7 @@ class _Latest:
         """Only those rows of the view whose keys changed."""
         here = self.history.view.relation.identifier
         same = [exp.EQ(this=column(key, "changed"), expression=column(key, here)) for key in self.history.keys]
-        return rows.join(table("changed"), on=exp.and_(*same), join_type="inner")
+        return joined(rows, table("changed"), same)
 
     def newest(self, not_before: datetime | None) -> exp.Select:
         """Each key's winning timestamp."""
@@ -170,7 +171,7 @@ class _Latest:
         keys = self.history.keys
         rank = window(exp.RowNumber(), [column(key, "rivals") for key in keys], self.history.newest_first("rivals"))
         is_tied = [exp.EQ(this=column(key, "tied"), expression=column(key, "newest")) for key in keys]
-        return self.found("rivals").join(table("tied"), on=exp.and_(*is_tied), join_type="inner").select(named(rank, self._place()))
+        return joined(self.found("rivals"), table("tied"), is_tied).select(named(rank, self._place()))
 
     def winners(self) -> exp.Query:
         """One row for each key."""
@@ -182,7 +183,7 @@ class _Latest:
     def _at_winning_timestamp(self, query: exp.Select, rows: str) -> exp.Select:
         names = (*self.history.keys, self.history.names.event_timestamp)
         same = [exp.EQ(this=column(name, "newest"), expression=column(name, rows)) for name in names]
-        return query.from_(table("newest")).join(table(rows), on=exp.and_(*same), join_type="inner")
+        return joined(query.from_(table("newest")), table(rows), same)
 
     def _answered(self) -> list[str]:
         names = self.history.names

@@ -44,7 +44,7 @@ class DuckDBSession:
 
     def query(self, statement: exp.Expr | str) -> pa.RecordBatchReader:
         """Run one SELECT and stream its answer. Raises WarehouseError with DuckDB's own words."""
-        text = statement if isinstance(statement, str) else render(statement, _DIALECT)
+        text = statement if isinstance(statement, str) else render(statement, _DIALECT, pretty=False)
         try:
             answer = self._connection.sql(text)
             if answer is None:
@@ -62,7 +62,7 @@ class DuckDBSession:
     def row_count(self, of: exp.Table) -> int | None:
         """About how many rows a relation has, as DuckDB's optimizer reckons without reading it; exact for a table."""
         query = exp.select("*").from_(of.copy())
-        plan = self._rows(f"EXPLAIN (FORMAT JSON) {render(query, _DIALECT)}")
+        plan = self._rows(f"EXPLAIN (FORMAT JSON) {render(query, _DIALECT, pretty=False)}")
         root = json.loads(plan[0]["explain_value"])[0]
         estimate = root.get("extra_info", {}).get("Estimated Cardinality")
         return int(estimate) if estimate is not None else None
@@ -79,7 +79,7 @@ class DuckDBSession:
 
     def _run(self, statement: exp.Expression) -> None:
         try:
-            self._connection.execute(render(statement, _DIALECT))
+            self._connection.execute(render(statement, _DIALECT, pretty=False))
         except duckdb.Error as error:
             raise _refused(error) from error
 

@@ -17,7 +17,7 @@ from sqlglot import exp
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.dialects import Dialect
-from featurestore.sql.expressions import ascending, column, earlier, instant, key_value, named, numbered, table, unused, with_ctes
+from featurestore.sql.expressions import ascending, column, earlier, instant, joined, key_value, named, numbered, table, unused, with_ctes
 from featurestore.sql.history import History, HistoryNames, as_known, history_names
 
 
@@ -178,7 +178,7 @@ def _answer(join: PointInTimeJoin, names: SpineNames) -> exp.Select:
         values = f"{prefix}_values"
         query = query.select(*(column(name, values) for name in requested.output_names), copy=False)
         on = column(names.row_number, values).eq(column(names.row_number, names.spine))
-        query = query.join(table(values), on=on, join_type="left", copy=False)
+        query = joined(query, table(values), [on], "LEFT")
     return query.order_by(ascending(column(names.row_number, names.spine)), copy=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import ascending, column, named, table, window
+from featurestore.sql.expressions import ascending, column, joined, named, table, window
 from featurestore.sql.history import as_known
 
 from .join import NamedQuery, ViewScope
@@ -34,7 +34,7 @@ def of_spine_keys(scope: ViewScope, rows: exp.Select) -> exp.Select:
         return rows
     keys = scope.cte("keys")
     relation = scope.view.relation.identifier
-    return rows.join(table(keys), on=exp.and_(*scope.same_key(keys, relation)), join_type="inner")
+    return joined(rows, table(keys), scope.same_key(keys, relation))
 
 
 def _thin_rows(scope: ViewScope) -> exp.Select:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import BIGINT, TIMESTAMP, ascending, column, named, not_null, null_of, table, window
+from featurestore.sql.expressions import BIGINT, TIMESTAMP, ascending, column, joined, named, not_null, null_of, table, window
 from featurestore.sql.history import as_known
 
 from .join import NamedQuery, ViewScope, carried
@@ -71,14 +71,10 @@ def _found_again(scope: ViewScope) -> exp.Select:
     """The timestamps of the version that was seen."""
     seen, rows, version = scope.cte("seen"), scope.cte("known"), scope.names.version
     same_row = [*scope.same_key(seen, rows), column(version, seen).eq(column(version, rows))]
-    return (
-        exp.select(
-            column(scope.spine.row_number, seen),
-            column(scope.spine.asked_at, seen),
-            *scope.key_columns(seen),
-            *(column(name, rows) for name in carried(scope)),
-        )
-        .from_(table(seen))
-        .join(table(rows), on=exp.and_(*same_row), join_type="inner")
-        .where(not_null(column(scope.spine.row_number, seen)), *scope.unexpired(seen, rows))
-    )
+    found = exp.select(
+        column(scope.spine.row_number, seen),
+        column(scope.spine.asked_at, seen),
+        *scope.key_columns(seen),
+        *(column(name, rows) for name in carried(scope)),
+    ).from_(table(seen))
+    return joined(found, table(rows), same_row).where(not_null(column(scope.spine.row_number, seen)), *scope.unexpired(seen, rows))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import any_of, column, is_null, named, table, window
+from featurestore.sql.expressions import any_of, column, is_null, joined, named, table, window
 
 from .join import NamedQuery, ViewScope
 from .known import of_spine_keys, spine_keys
@@ -21,12 +21,9 @@ def matched(scope: ViewScope) -> list[NamedQuery]:
     known = exp.GTE(this=asked_at, expression=column(names.known_at, rows))
     not_ended = any_of(is_null(column(names.valid_to, rows)), exp.LT(this=asked_at.copy(), expression=column(names.valid_to, rows)))
     asked_row = column(scope.spine.row_number, asked)
-    newest = (
-        exp.select(asked_row, asked_at.copy(), *scope.key_columns(asked), named(exp.Max(this=column(names.version, rows)), names.version))
-        .from_(table(asked))
-        .join(table(rows), on=exp.and_(*scope.same_key(asked, rows), known, not_ended), join_type="inner")
-        .group_by(asked_row.copy(), asked_at.copy(), *scope.key_columns(asked))
-    )
+    asking = [asked_row, asked_at, *scope.key_columns(asked)]
+    newest = exp.select(*asking, named(exp.Max(this=column(names.version, rows)), names.version)).from_(table(asked))
+    newest = joined(newest, table(rows), [*scope.same_key(asked, rows), known, not_ended]).group_by(*asking)
     before = [spine_keys(scope)] if scope.plan.prune else []
     return [*before, (scope.cte("rows"), _rows(scope)), (rows, _versions(scope)), (scope.cte("matched"), newest)]
 

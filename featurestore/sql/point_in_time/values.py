@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import Feature
 from featurestore.registry.registry import RequestedView
-from featurestore.sql.expressions import any_of, column, is_null, named, table, unused, window
+from featurestore.sql.expressions import any_of, column, is_null, joined, named, table, unused, window
 from featurestore.sql.history import as_known
 from featurestore.sql.ties import alone, first_ranked, several
 
@@ -46,7 +46,7 @@ def values_by_version(scope: ViewScope, requested: RequestedView) -> list[NamedQ
     same_row = [*scope.same_key(matched, rows), column(version, matched).eq(column(version, rows)), *scope.unexpired(matched, rows)]
     outputs = zip(requested.features, requested.output_names, strict=True)
     query = exp.select(column(scope.spine.row_number, matched), *(named(column(feature.name, rows), output) for feature, output in outputs))
-    return [(scope.cte("values"), query.from_(table(matched)).join(table(rows), on=exp.and_(*same_row), join_type="inner"))]
+    return [(scope.cte("values"), joined(query.from_(table(matched)), table(rows), same_row))]
 
 
 def _rows(scope: ViewScope, features: Sequence[Feature]) -> exp.Select:
@@ -60,7 +60,7 @@ def _found(scope: ViewScope, rows: str, requested: RequestedView) -> exp.Select:
     matched = scope.cte("matched")
     outputs = zip(requested.features, requested.output_names, strict=True)
     found = exp.select(column(scope.spine.row_number, matched), *(named(column(feature.name, rows), output) for feature, output in outputs))
-    return found.from_(table(matched)).join(table(rows), on=exp.and_(*_same_row(scope, matched, rows)), join_type="inner")
+    return joined(found.from_(table(matched)), table(rows), _same_row(scope, matched, rows))
 
 
 def _ranked(scope: ViewScope, requested: RequestedView, place: str) -> exp.Select:
@@ -69,7 +69,7 @@ def _ranked(scope: ViewScope, requested: RequestedView, place: str) -> exp.Selec
     tied = scope.cte("tied")
     rank = window(exp.RowNumber(), [column(row_number, matched)], scope.history.newest_first(rivals))
     is_tied = exp.EQ(this=column(row_number, tied), expression=column(row_number, matched))
-    return _found(scope, rivals, requested).join(table(tied), on=is_tied, join_type="inner").select(named(rank, place))
+    return joined(_found(scope, rivals, requested), table(tied), [is_tied]).select(named(rank, place))
 
 
 def _same_row(scope: ViewScope, matched: str, rows: str) -> list[exp.Expression]:
