@@ -32,7 +32,7 @@ def get(
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         online = store.online()
         requested = online.registry.resolve(wanted(features))
-        row = entity_row(dict(map(_name_and_text, keys)), [key for part in requested for key in part.view.join_keys])
+        row = entity_row(_texts(keys), [key for part in requested for key in part.view.join_keys])
         answer = online.get_online_features([row], wanted(features), full_feature_names=full_feature_names)
     values, statuses, times = answer.to_dict(), answer.statuses(), answer.event_timestamps()
     if as_json:
@@ -51,8 +51,13 @@ def get(
         )
 
 
-def _name_and_text(pair: str) -> tuple[str, str]:
-    name, equals, text = pair.partition("=")
-    if not equals:
-        raise EntityKeyError(f"{pair!r} is no key. Write it as name=value, like tailnum=N14228.")
-    return name, text
+def _texts(pairs: list[str]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise EntityKeyError(f"{pair!r} is no key. Write it as name=value, like customer_id=42.")
+        if name in texts:
+            raise EntityKeyError(f"{name!r} is given twice. One call reads one entity key.")
+        texts[name] = text
+    return texts

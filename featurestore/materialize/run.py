@@ -1,7 +1,8 @@
 """Carry out a materialization plan, one feature view at a time.
 
-The order of writes is what keeps readers right, wherever a run stops: the schema before the rows that name it, the watermark after
-them, and rows that left the view are removed last. A view that fails leaves the others to be published.
+The order of writes is what keeps readers right, wherever a run stops: the schema before the rows that name it; after them the
+definition by which they are read; then what left the view is removed; the watermark last. A view that fails leaves the others to
+be published.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from featurestore.errors import FeatureStoreError, MaterializeError, WarehouseEr
 from featurestore.online_store.base import EncodedRows, KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import to_json
 from featurestore.sql.latest import latest_rows, view_bounds
 from featurestore.timestamps import as_utc, duration_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .plan import MaterializationPlan, Mode, Skip, Task
+from .served import announce
 from .watermarks import Watermark, fingerprint, write_watermark
 
 Progress = Callable[[str, int], None]
@@ -101,14 +102,14 @@ def run_materialization(
 
     Raises MaterializeError, which carries the report, where some view could not be published; the others are.
     """
-    _write_snapshot(plan, registry, project, store)
     published: list[Published] = []
     failed: list[Failure] = []
     for task in plan.tasks:
         try:
-            published.append(_publish(task, plan.invocation_id, project, warehouse, store, at, progress))
+            published.append(_publish(task, plan.invocation_id, registry, project, warehouse, store, at, progress))
         except FeatureStoreError as error:
             failed.append(Failure(task.view.name, error))
+    announce(store, project, registry)
     report = MaterializationReport(at, plan.invocation_id, tuple(published), plan.skipped, tuple(failed))
     if failed:
         lines = "\n".join(f"  {failure.view}: {failure.error}" for failure in failed)
@@ -116,17 +117,10 @@ def run_materialization(
     return report
 
 
-def _write_snapshot(plan: MaterializationPlan, registry: Registry, project: str, store: OnlineStore) -> None:
-    """Tell readers what exists. A service or description that is new is told of even where there are no rows to publish."""
-    snapshot = to_json(registry)
-    (known,) = store.read_documents(project, ["registry"])
-    if known != snapshot and (plan.tasks or known is not None):
-        store.write_documents(project, {"registry": snapshot})
-
-
 def _publish(
     task: Task,
     invocation_id: str | None,
+    registry: Registry,
     project: str,
     warehouse: Warehouse,
     store: OnlineStore,
@@ -162,6 +156,7 @@ def _publish(
             newest = _newest(newest, batch, len(view.join_keys))
             if progress is not None:
                 progress(view.name, len(encoded))
+    announce(store, project, registry, view.name)
     removed = _remove_gone(task, space, store, sequence) if mode is Mode.FULL else 0
     if since is not None and since.event_timestamp is not None:
         newest = max(filter(None, (newest, as_utc(since.event_timestamp))))

@@ -151,6 +151,30 @@ def test_a_new_service_is_served_though_no_rows_are_new(shop: Path) -> None:
     assert fsdbt(shop, "get", "retention_model", "customer_id=1").returncode == 0
 
 
+def test_a_new_definition_is_served_only_with_its_rows(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    orders = shop / "models/customer_orders.sql"
+    orders.write_text(orders.read_text().replace("select *", "select * replace (amount::varchar || ' EUR' as amount)"))
+    failing = shop / "tests/orders_fail.sql"
+    failing.parent.mkdir()
+    failing.write_text("select * from {{ ref('customer_orders') }}")
+    built = fsdbt(shop, "build", "--json")
+    assert [one["view"] for one in json.loads(built.stdout)["published"]] == ["customer_profile"]
+    read = json.loads(fsdbt(shop, "get", "churn_model", "customer_id=1", "--json", check=True).stdout)
+    assert read["features"]["amount"] == {"value": "20.25", "status": "PRESENT", "event_timestamp": "2024-01-03T09:00:00+00:00"}
+    failing.unlink()
+    fsdbt(shop, "build", check=True)
+    read = json.loads(fsdbt(shop, "get", "churn_model", "customer_id=1", "--json", check=True).stdout)
+    assert read["features"]["amount"]["value"] == "20.25 EUR"
+
+
+def test_a_key_given_twice_is_refused(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    twice = fsdbt(shop, "get", "customer_orders:*", "customer_id=1", "customer_id=2")
+    assert twice.returncode == 2
+    assert "given twice" in twice.stderr
+
+
 def test_config_says_where_each_setting_came_from(shop: Path) -> None:
     shown = fsdbt(shop, "config", FSDBT_ONLINE_STORE="redis://reader:sesame@cache:6379/0", check=True).stdout
     assert "sesame" not in shown
