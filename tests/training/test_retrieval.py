@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -217,6 +218,55 @@ def test_an_empty_spine_answers_with_no_rows_and_all_columns(warehouse: DuckDBWa
     spine = pa.table({"customer_id": pa.array([], pa.int64()), "event_timestamp": pa.array([], pa.timestamp("us"))})
     answer = ask(warehouse, spine).to_arrow()
     assert (answer.num_rows, answer.column_names) == (0, ["customer_id", "event_timestamp", "amount", "orders_7d"])
+
+
+@pytest.mark.parametrize(
+    ("declared", "values"),
+    [
+        pytest.param("UUID", ["2f8c1c0a-0000-4000-8000-000000000001", "no uuid"], id="uuid"),
+        pytest.param(
+            "ENUM ('2f8c1c0a-0000-4000-8000-000000000001', 'b')",
+            ["2f8c1c0a-0000-4000-8000-000000000001", "no such value"],
+            id="enumeration",
+        ),
+    ],
+)
+def test_text_keys_are_compared_as_text_whatever_the_warehouse_calls_them(
+    warehouse: DuckDBWarehouse, database: Path, declared: str, values: list[str]
+) -> None:
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(f"CREATE TABLE sessions (id {declared}, seen_at TIMESTAMP, clicks BIGINT)")
+        connection.execute("INSERT INTO sessions VALUES (?, TIMESTAMP '2024-03-01', 5)", [values[0]])
+    view = replace(
+        ORDERS,
+        name="sessions",
+        relation=Relation("sessions"),
+        entities=(Entity("session", (Column("id", STRING),)),),
+        event_timestamp=Column("seen_at", TIMESTAMP),
+        features=(Feature("clicks", INT64),),
+    )
+    requested = (RequestedView(view, view.features, ("clicks",)),)
+    spine = pa.table({"id": values, "event_timestamp": [at(2), at(2)]})
+    assert ask(warehouse, spine, requested).to_arrow().column("clicks").to_pylist() == [5, None]
+
+
+def test_duplicates_are_settled_by_features_that_nobody_asked_for(warehouse: DuckDBWarehouse, database: Path) -> None:
+    """So that the answer is the row that materialize publishes, not a mixture of two."""
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("INSERT INTO features.orders VALUES (1, TIMESTAMP '2024-03-03 10:00', 20.00, 1)")
+    spine = pa.table({"customer_id": [1, 1], "event_timestamp": [at(3, 10), at(4)]})
+    assert ask(warehouse, spine, REGISTRY.resolve(["orders:orders_7d"])).to_arrow().column("orders_7d").to_pylist() == [1, 1]
+
+
+def test_views_that_are_views_in_the_warehouse_are_read_and_reckoned(warehouse: DuckDBWarehouse, database: Path) -> None:
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("""
+            ALTER TABLE features.orders RENAME TO orders_table;
+            CREATE VIEW features.orders AS SELECT o.* FROM features.orders_table AS o JOIN labels USING (customer_id) WHERE o.amount > 0;
+        """)
+    job = ask(warehouse, pa.table(ASKED))
+    assert job.to_arrow().to_pydict() == ANSWER
+    assert "orders (about " in str(job.explain())
 
 
 class TestForms:
