@@ -29,7 +29,7 @@ def views_and_rows(draw, types=cases.value_types):
     features = draw(st.dictionaries(cases.field_names, types, min_size=1, max_size=4))
     view = cases.feature_view(features={f"f_{name}": value_type for name, value_type in features.items()})
     row = st.fixed_dictionaries({feature.name: cases.values(feature.value_type) for feature in view.features})
-    rows = draw(st.lists(row, min_size=1, max_size=5))
+    rows = draw(st.lists(row, min_size=1, max_size=4))
     return view, [{"customer_id": number, **values} for number, values in enumerate(rows)]
 
 

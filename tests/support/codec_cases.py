@@ -111,7 +111,7 @@ def _nested(inner: st.SearchStrategy[ValueType]) -> st.SearchStrategy[ValueType]
     )
 
 
-value_types: st.SearchStrategy[ValueType] = st.recursive(plain_types, _nested, max_leaves=4)
+value_types: st.SearchStrategy[ValueType] = st.recursive(plain_types, _nested, max_leaves=3)
 
 texts = st.text(st.characters(codec="utf-8"), max_size=40)
 
@@ -150,9 +150,9 @@ def _of_type(value_type: ValueType) -> st.SearchStrategy[Any]:
         case TimestampType(utc):
             return st.datetimes(timezones=st.just(timezone.utc)) if utc else st.datetimes()
         case ListType(item):
-            return st.one_of(st.lists(values(item), max_size=5), st.lists(_of_type(item), min_size=15, max_size=17))
+            return st.one_of(st.lists(values(item), max_size=3), values(item).map(lambda value: [value] * 16))
         case StructType(fields):
             return st.fixed_dictionaries({name: values(item) for name, item in fields})
         case MapType(key, value):
-            return st.dictionaries(_of_type(key), values(value), max_size=4)
+            return st.dictionaries(_of_type(key), values(value), max_size=3)
     raise AssertionError(value_type)
