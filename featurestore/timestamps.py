@@ -14,6 +14,9 @@ Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+FIRST_INSTANT = (datetime.min.replace(tzinfo=timezone.utc) - EPOCH) // _MICROSECOND
+LAST_INSTANT = (datetime.max.replace(tzinfo=timezone.utc) - EPOCH) // _MICROSECOND
+"""The microseconds of the first and the last instant that a datetime can say; warehouses know later ones, and infinity."""
 _LONGEST = datetime.max - datetime.min
 
 _UNITS = {
@@ -56,8 +59,8 @@ def to_micros(instant: datetime | date) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """The instant, zoned UTC, that many microseconds after the epoch."""
-    return EPOCH + timedelta(microseconds=micros)
+    """The instant, zoned UTC, that many microseconds after the epoch; what lies beyond the calendar is its first or last one."""
+    return EPOCH + timedelta(microseconds=min(max(micros, FIRST_INSTANT), LAST_INSTANT))
 
 
 def parse_instant(text: str) -> datetime:

@@ -5,8 +5,9 @@ Without being told otherwise, the last dbt run decides: each feature view whose 
 - A view is read *in full* unless something proves that less is enough: dbt rebuilds tables, views and snapshots as a whole, so any
   of their rows may have changed, gone or moved.
 - It is read *incrementally* when dbt can only have added rows (an append) and the created timestamp tells which: then only entity
-  keys with a row written since the last watermark, or with one that has come to count since, are read. The run first counts the
-  rows from before the watermark; where any were added among them (late, under an old created timestamp), it reads in full after all.
+  keys with a row written since the last watermark, or with one that has come to count since, are read. The run first compares a
+  digest of all rows from before the watermark; where they are not what they were (late rows under an old created timestamp, a
+  rebuild, an update by hand), or the warehouse cannot tell, it reads in full after all.
 """
 
 from __future__ import annotations
@@ -134,6 +135,15 @@ def _task(view: FeatureView, run: RunResults | None, watermark: Watermark | None
     return Task(view, Mode.INCREMENTAL, "dbt only appends to it", watermark)
 
 
+def only_appended(view: FeatureView) -> bool:
+    """Whether dbt, in an ordinary run, only adds rows to the view's table."""
+    return view.materialized == "incremental" and _strategy(view) == "append"
+
+
+def _strategy(view: FeatureView) -> str:
+    return view.incremental_strategy or ("merge" if view.incremental_key else "append")
+
+
 def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | None, full_refresh: bool) -> str | None:
     """What keeps an incremental read from being provably enough, or None."""
     if full_refresh:
@@ -146,9 +156,8 @@ def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | Non
         return f"a {view.materialized} is rebuilt as a whole"
     if run is not None and run.full_refresh:
         return "dbt rebuilt it with --full-refresh"
-    strategy = view.incremental_strategy or ("merge" if view.incremental_key else "append")
-    if strategy != "append":
-        return f"{strategy} can replace or remove rows"
+    if not only_appended(view):
+        return f"{_strategy(view)} can replace or remove rows"
     if view.late_data is LateData.AS_KNOWN:
         return "late_data: as_known can change which row is newest"
     if view.created_timestamp is None:

@@ -24,10 +24,10 @@ from featurestore.online_store.base import EncodedRows, KeySpace, OnlineStore, W
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.sql.latest import latest_rows, view_bounds
-from featurestore.timestamps import as_utc, duration_micros
+from featurestore.timestamps import FIRST_INSTANT, LAST_INSTANT, as_utc, duration_micros, from_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
-from .plan import MaterializationPlan, Mode, Skip, Task
+from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
 from .served import announce
 from .watermarks import Watermark, fingerprint, write_watermark
 
@@ -83,9 +83,9 @@ class _Bounds:
     """What a view holds in the warehouse, as one run sees it."""
 
     created_timestamp: datetime | None
-    older_rows: int | None
+    digest: str | None
     next_change: datetime | None
-    created_before_watermark: int | None
+    digest_then: str | None
 
 
 def run_materialization(
@@ -173,7 +173,7 @@ def _publish(
             key_prefix=space.prefix.decode(),
             event_timestamp=newest,
             created_timestamp=bounds.created_timestamp,
-            older_rows=bounds.older_rows,
+            digest=bounds.digest,
             next_change=bounds.next_change,
             invocation_id=invocation_id,
         ),
@@ -183,20 +183,30 @@ def _publish(
 
 def _bounds(session: WarehouseSession, warehouse: Warehouse, task: Task, at: datetime) -> _Bounds:
     since = task.online.created_timestamp if task.mode is Mode.INCREMENTAL and task.online else None
-    answer = session.query(view_bounds(task.view, at, warehouse.dialect, created_before=since)).read_all().to_pylist()[0]
-    instants = {name: as_utc(answer[name]) if answer[name] is not None else None for name in ("created_timestamp", "next_change")}
+    statement = view_bounds(task.view, at, warehouse.dialect, digested=only_appended(task.view), created_by=since)
+    answer = session.query(statement).read_all()
+    instants = {name: _instant(answer[name][0]) for name in ("created_timestamp", "next_change")}
     return _Bounds(
         created_timestamp=instants["created_timestamp"],
-        older_rows=answer["older_rows"],
+        digest=answer["digest"][0].as_py(),
         next_change=instants["next_change"],
-        created_before_watermark=answer["created_before"],
+        digest_then=answer["digest_then"][0].as_py(),
     )
 
 
+def _instant(scalar: pa.Scalar) -> datetime | None:
+    """An Arrow timestamp as an instant; None where it is null, or infinite or otherwise beyond what a calendar holds."""
+    micros = scalar.cast(pa.timestamp("us")).cast(pa.int64()).as_py()
+    return None if micros is None or not FIRST_INSTANT <= micros <= LAST_INSTANT else from_micros(micros)
+
+
 def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
-    """The task's mode, or a full read where rows were added among those that the watermark had passed."""
-    if task.mode is Mode.INCREMENTAL and task.online is not None and bounds.created_before_watermark != task.online.older_rows:
-        return Mode.FULL, "rows were added, or removed, behind the watermark"
+    """The task's mode, or a full read where the rows that the watermark had passed are not what they were."""
+    if task.mode is Mode.INCREMENTAL and task.online is not None:
+        if bounds.digest_then is None or task.online.digest is None:
+            return Mode.FULL, "this warehouse cannot tell whether older rows changed"
+        if bounds.digest_then != task.online.digest:
+            return Mode.FULL, "rows behind the watermark changed"
     return task.mode, task.reason
 
 
@@ -216,9 +226,8 @@ def _encoded_ahead(batches: pa.RecordBatchReader, encoder: RowEncoder) -> Iterat
 
 
 def _newest(newest: datetime | None, batch: pa.RecordBatch, event_timestamp: int) -> datetime | None:
-    latest = pc.max(batch.column(event_timestamp)).as_py()
-    instants = [instant for instant in (newest, latest and as_utc(latest)) if instant is not None]
-    return max(instants, default=None)
+    latest = _instant(pc.max(batch.column(event_timestamp)))
+    return max((instant for instant in (newest, latest) if instant is not None), default=None)
 
 
 def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int) -> int:

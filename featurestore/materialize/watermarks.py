@@ -42,8 +42,8 @@ class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
     created_timestamp: datetime | None = None
     """The newest created timestamp that the run could see. An incremental run reads on from here."""
 
-    older_rows: int | None = None
-    """How many rows of the view, in the warehouse, were created before `created_timestamp` or at no known time."""
+    digest: str | None = None
+    """Of a view that may be read incrementally: a digest of all its rows in the warehouse."""
 
     next_change: datetime | None = None
     """When the first row that is in the warehouse already, but does not count yet, starts to count."""

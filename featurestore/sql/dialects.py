@@ -39,6 +39,9 @@ class Dialect:
     orders_nested: bool = True
     """Whether lists, structs and maps can stand in an ORDER BY. Where they cannot, their JSON is ordered instead."""
 
+    row_hash: str | None = None
+    """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
+
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
@@ -46,7 +49,7 @@ class Dialect:
 _DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS),
+        Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS, row_hash="HASH"),
         Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE),
         Dialect("bigquery", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False),
         Dialect("spark", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False, numbering="MONOTONICALLY_INCREASING_ID"),

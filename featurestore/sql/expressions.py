@@ -144,9 +144,11 @@ def smallest_where(condition: exp.Expression, value: exp.Expression) -> exp.Expr
     return exp.Min(this=exp.Case(ifs=[exp.If(this=condition, true=value.copy())]))
 
 
-def count_where(condition: exp.Expression) -> exp.Expression:
-    """How many rows the condition holds of."""
-    return exp.Count(this=exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))]))
+def digest_where(condition: exp.Expression, values: Sequence[exp.Expression], row_hash: str) -> exp.Expression:
+    """What the rows of which the condition holds are, in any order, as text: the sum of the 64-bit hashes of their values."""
+    hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=list(values)), exp.DType.INT128)
+    total = exp.Sum(this=exp.Case(ifs=[exp.If(this=condition, true=hashed)]))
+    return exp.cast(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), TEXT)
 
 
 def ascending(value: exp.Expression) -> exp.Ordered:

@@ -16,11 +16,11 @@ from featurestore.registry.definitions import FeatureView
 
 from .dialects import dialect_named
 from .expressions import (
-    BIGINT,
+    TEXT,
     TIMESTAMP,
     any_of,
     column,
-    count_where,
+    digest_where,
     earlier,
     instant_literal,
     is_null,
@@ -69,39 +69,40 @@ def latest_rows(
     return with_ctes(latest.winners(), queries)
 
 
-def view_bounds(view: FeatureView, at: datetime, dialect: str, *, created_before: datetime | None = None) -> exp.Select:
+def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool = False, created_by: datetime | None = None) -> exp.Select:
     """One row that says what a view holds, so that the next run can tell what it may skip.
 
-    Its columns: `created_timestamp`, the newest in the view; `older_rows`, how many rows were created before that or at no known time;
-    `created_before`, how many were created before the instant given, or at no known time; and `next_change`, the first instant after
-    `at` at which a row starts to count (or, where validity may overlap, ends, so that an older one comes back). Null where there is
-    nothing to say.
+    Its columns, null where there is nothing to say: `created_timestamp`, the newest in the view; `next_change`, the first instant after
+    `at` at which a row starts to count (or, where validity may overlap, ends, so that an older one comes back); and, only where they
+    are asked for and the warehouse can, digests of whole rows: `digest`, of all of them, and `digest_then`, of those created by the
+    instant given or at no known time.
     """
-    history = History(view, history_names(view), dialect_named(dialect))
-    names = history.names
-    written, known_at, valid_to = column(names.created_timestamp), column(names.known_at), column(names.valid_to)
-    rows = history.select(created=True, valid_to=True, known_at=True)
-    nothing, never = null_of(BIGINT), null_of(TIMESTAMP)
-    starts = smallest_where(exp.GT(this=known_at, expression=instant_literal(at)), known_at)
-    if view.valid_to is not None and not view.disjoint_validity:
-        turns = exp.Case(
-            ifs=[exp.If(this=exp.GT(this=known_at.copy(), expression=instant_literal(at)), true=known_at.copy())], default=valid_to
-        )
-        starts = smallest_where(exp.GT(this=turns, expression=instant_literal(at)), turns)
-    query = with_ctes(exp.select(named(starts, "next_change")).from_(table("history")), [("history", rows)])
-    if view.created_timestamp is None:
-        return query.select(named(never, "created_timestamp"), named(nothing, "older_rows"), named(nothing.copy(), "created_before"))
-    newest = exp.select(exp.Max(this=written)).from_(table("history")).subquery()
-    before = count_where(_written_before(written, instant_literal(created_before))) if created_before is not None else nothing
-    return query.select(
-        named(exp.Max(this=written.copy()), "created_timestamp"),
-        named(count_where(_written_before(written, newest)), "older_rows"),
-        named(before, "created_before"),
-    )
+    facts = dialect_named(dialect)
+    history = History(view, history_names(view), facts)
+    written = column(history.names.created_timestamp)
+    row_hash = facts.row_hash if digested and view.created_timestamp is not None else None
+    rows = history.select(view.features if row_hash else (), created=True, valid_to=True, known_at=True)
+    newest = null_of(TIMESTAMP) if view.created_timestamp is None else exp.Max(this=written.copy())
+    digests = {"digest": null_of(TEXT), "digest_then": null_of(TEXT)}
+    if row_hash is not None:
+        names = (*history.keys, history.names.event_timestamp, history.names.created_timestamp, *(each.name for each in view.features))
+        digests["digest"] = digest_where(exp.true(), list(map(column, names)), row_hash)
+        if created_by is not None:
+            by_then = any_of(is_null(written.copy()), exp.LTE(this=written.copy(), expression=instant_literal(created_by)))
+            digests["digest_then"] = digest_where(by_then, list(map(column, names)), row_hash)
+    told = {"next_change": _next_change(history, at), "created_timestamp": newest, **digests}
+    query = exp.select(*(named(value, name) for name, value in told.items())).from_(table("history"))
+    return with_ctes(query, [("history", rows)])
 
 
-def _written_before(written: exp.Expression, instant: exp.Expression) -> exp.Expression:
-    return any_of(is_null(written), exp.LT(this=written.copy(), expression=instant))
+def _next_change(history: History, at: datetime) -> exp.Expression:
+    names, view = history.names, history.view
+    known_at, valid_to = column(names.known_at), column(names.valid_to)
+    counts_later = exp.GT(this=known_at, expression=instant_literal(at))
+    if view.valid_to is None or view.disjoint_validity:
+        return smallest_where(counts_later, known_at)
+    turns = exp.Case(ifs=[exp.If(this=counts_later, true=known_at.copy())], default=valid_to)
+    return smallest_where(exp.GT(this=turns, expression=instant_literal(at)), turns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,11 @@ class DuckDBWarehouse:
         from .duckdb_session import DuckDBSession
 
         connection = self._connect(read_only)
+        session = DuckDBSession(connection)
         try:
-            yield DuckDBSession(connection)
+            yield session
         finally:
+            session.close()
             connection.close()
 
     def describe(self, relations: Sequence[Relation]) -> Mapping[Relation, tuple[Column, ...]]:

@@ -28,6 +28,13 @@ class DuckDBSession:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._answer: pa.RecordBatchReader | None = None
+
+    def close(self) -> None:
+        """Give up the answer that is open: while anybody holds it, DuckDB lets nobody connect to the file anew."""
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
 
     def upload(self, name: str, rows: pa.RecordBatchReader) -> None:
         """Put rows into a temporary table of that name, streaming."""
@@ -49,7 +56,7 @@ class DuckDBSession:
             answer = self._connection.sql(text)
             if answer is None:
                 raise WarehouseError("That statement is no query: it answers nothing.")
-            batches = answer.to_arrow_reader(BATCH_ROWS)
+            batches = self._answer = answer.to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
             raise _refused(error) from error
         return pa.RecordBatchReader.from_batches(batches.schema, _told(batches))

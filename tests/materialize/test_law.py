@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pytest
 from history_project import HistoryProject, Row, at_hour, relation
 from hypothesis import HealthCheck, given, settings
@@ -99,6 +100,30 @@ def test_a_late_row_behind_the_watermark_is_not_lost(url: str, tmp_path: Path) -
     assert report.published[0].mode is Mode.FULL
     assert "behind the watermark" in report.published[0].reason
     assert_law(project, 11)
+
+
+def test_a_rebuild_that_was_never_published_is_not_lost(url: str, tmp_path: Path) -> None:
+    project = HistoryProject(tmp_path, url, APPENDED)
+    project.build([order(1, 1, "10.00"), order(2, 2), order(3, 2)])
+    project.materialize(at_hour(10))
+    rebuilt = [order(1, 1, "999.00"), order(2, 2)]
+    project.build(rebuilt)
+    project.build([*rebuilt, order(2, 11)])
+    report = project.materialize(at_hour(12))
+    assert report.published[0].mode is Mode.FULL
+    assert_law(project, 12)
+
+
+def test_timestamps_beyond_the_calendar_do_no_harm(url: str, tmp_path: Path) -> None:
+    """A sentinel a day before the calendar's end counts only after it, and infinity never."""
+    project = HistoryProject(tmp_path, url, replace(APPENDED, available_after=timedelta(days=1)))
+    project.build([order(1, 1), order(2, 1)])
+    with duckdb.connect(tmp_path / "history.duckdb") as connection:
+        connection.execute("insert into orders select 1, timestamp '9999-12-31 12:00', timestamp 'infinity', 9, 'never'")
+        connection.execute("insert into orders select 2, timestamp 'infinity', timestamp '2024-01-01', 9, 'never'")
+        connection.execute("insert into orders select 3, timestamp '-infinity', timestamp '-infinity', 3, 'always'")
+    assert not project.materialize(at_hour(40)).failed
+    assert_law(project, 40)
 
 
 @pytest.mark.parametrize("view", [ORDERS, APPENDED], ids=["table", "appended"])

@@ -45,7 +45,7 @@ def online(view: FeatureView, **changes: object) -> dict[str, Watermark]:
         "mode": "full",
         "key_prefix": "shop:{customer/i:",
         "created_timestamp": NOW - timedelta(hours=2),
-        "older_rows": 9,
+        "digest": "9",
         "invocation_id": "run-1",
     }
     return {view.name: Watermark(**{**values, **changes})}  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def queries(dialect: str) -> dict[str, exp.Expression]:
         "overlapping_snapshot": training(dialect, {OVERLAPPING.name: ViewPlan(Strategy.VALIDITY_RANGES)}, asked(OVERLAPPING, "plan")),
         "latest": latest_rows(ORDERS, AT, dialect),
         "latest_of_what_changed": latest_rows(ORDERS, AT, dialect, changed_since=AT - timedelta(days=1), counted_at=AT - timedelta(days=1)),
-        "bounds": view_bounds(ORDERS, AT, dialect, created_before=AT - timedelta(days=1)),
+        "bounds": view_bounds(ORDERS, AT, dialect, digested=True, created_by=AT - timedelta(days=1)),
     }
     if dialect == "duckdb":
         found["one_view_by_thin_union"] = training(dialect, {ORDERS.name: ViewPlan(Strategy.THIN_UNION)}, orders)

@@ -213,7 +213,7 @@ def _spine_names(join: PointInTimeJoin) -> SpineNames:
     return SpineNames(
         spine=unused("spine", taken),
         asked=unused("asked", taken),
-        row_number=join.spine.row_number or unused("row_number", columns),
+        row_number=unused("row_number", columns),
         asked_at=unused("asked_at", columns),
     )
 
@@ -239,11 +239,8 @@ def _prefixes(join: PointInTimeJoin) -> Sequence[str]:
 
 
 def _numbered_spine(spine: Spine, names: SpineNames, dialect: Dialect) -> exp.Select:
-    if spine.row_number is None:
-        number: exp.Expression = named(numbered(dialect), names.row_number)
-    else:
-        number = column(spine.row_number)
-    return exp.select(number, *(column(spine_column.name) for spine_column in spine.columns)).from_(spine.source)
+    number = numbered(dialect) if spine.row_number is None else column(spine.row_number)
+    return exp.select(named(number, names.row_number), *(column(spine_column.name) for spine_column in spine.columns)).from_(spine.source)
 
 
 def _asked(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Select:

@@ -3,7 +3,10 @@ WITH "history" AS (
     "customer_orders"."customer_id",
     MAKE_TIMESTAMP(EPOCH_US("customer_orders"."ordered_at")) AS "event_timestamp",
     MAKE_TIMESTAMP(EPOCH_US("customer_orders"."loaded_at")) AS "created_timestamp",
-    MAKE_TIMESTAMP(EPOCH_US("customer_orders"."ordered_at")) + INTERVAL '1' HOUR AS "known_at"
+    MAKE_TIMESTAMP(EPOCH_US("customer_orders"."ordered_at")) + INTERVAL '1' HOUR AS "known_at",
+    "customer_orders"."orders_7d",
+    "customer_orders"."amount_7d",
+    "customer_orders"."basket"
   FROM "shop"."features"."customer_orders"
   WHERE
     NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
@@ -11,25 +14,24 @@ WITH "history" AS (
 SELECT
   MIN(CASE WHEN "known_at" > CAST('2024-03-01 12:30:00.000000' AS TIMESTAMP) THEN "known_at" END) AS "next_change",
   MAX("created_timestamp") AS "created_timestamp",
-  COUNT(
-    CASE
-      WHEN (
-        "created_timestamp" IS NULL
-        OR "created_timestamp" < (
-          SELECT
-            MAX("created_timestamp")
-          FROM "history"
+  CAST(COALESCE(
+    SUM(
+      CASE
+        WHEN TRUE
+        THEN CAST(HASH("customer_id", "event_timestamp", "created_timestamp", "orders_7d", "amount_7d", "basket") AS INT128)
+      END
+    ),
+    0
+  ) AS TEXT) AS "digest",
+  CAST(COALESCE(
+    SUM(
+      CASE
+        WHEN (
+          "created_timestamp" IS NULL OR "created_timestamp" <= CAST('2024-02-29 12:30:00.000000' AS TIMESTAMP)
         )
-      )
-      THEN 1
-    END
-  ) AS "older_rows",
-  COUNT(
-    CASE
-      WHEN (
-        "created_timestamp" IS NULL OR "created_timestamp" < CAST('2024-02-29 12:30:00.000000' AS TIMESTAMP)
-      )
-      THEN 1
-    END
-  ) AS "created_before"
+        THEN CAST(HASH("customer_id", "event_timestamp", "created_timestamp", "orders_7d", "amount_7d", "basket") AS INT128)
+      END
+    ),
+    0
+  ) AS TEXT) AS "digest_then"
 FROM "history"
