@@ -26,7 +26,7 @@ class WriteMode(Enum):
 
 
 class EncodedRows(Protocol):
-    """Rows ready to be written: what the codec makes of a batch."""
+    """Rows ready to be written, no key twice: what the codec makes of a batch."""
 
     def __len__(self) -> int: ...
 

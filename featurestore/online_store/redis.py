@@ -28,7 +28,7 @@ BYTES_PER_COMMAND = 1 << 22
 COMMANDS_AHEAD = 8
 """How many commands are sent before the first one's answer is read: Redis always has the next one waiting."""
 
-KEYS_PER_SCAN = 2000
+KEYS_PER_SCAN = 1000
 _SIZES = tuple(b"\r\n$%d\r\n" % length for length in range(512))
 
 
@@ -60,9 +60,9 @@ class RedisStore:
         return self._with_script(REMOVE_OLDER, remove)
 
     def count(self, space: KeySpace) -> int:
-        """How many rows a key space holds."""
+        """How many rows a key space holds; some may count twice while rows are being removed."""
         with self._connections.one() as connection:
-            return len({key for keys in _scan(connection, space) for key in keys})
+            return sum(map(len, _scan(connection, space)))
 
     def next_sequence(self, project: str) -> int:
         """A number greater than any that this returned before for that project."""
@@ -147,7 +147,7 @@ def _write(connection: Any, rows: EncodedRows, mode: WriteMode, expires_after: i
 
 
 def _scan(connection: Any, space: KeySpace) -> Iterator[list[bytes]]:
-    """The keys of a key space, some at a time. A key may come twice where the server's table grows meanwhile."""
+    """The keys of a key space, some at a time. A key may come twice where the server's table shrinks meanwhile."""
     pattern = _glob_escaped(space.prefix) + b"*" + _glob_escaped(space.suffix)
     cursor = b"0"
     while True:
