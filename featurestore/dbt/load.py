@@ -56,7 +56,7 @@ def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe 
     built: list[FeatureView] = []
     for model in models:
         owner = manifest.groups.get(model.node.group or model.node.config.group or "", Owner())
-        view = build_view(model, columns[model.node.unique_id], manifest.adapter_type, owner)
+        view = build_view(model, columns[model.node.unique_id], owner)
         if view is None:
             continue
         first = views.setdefault(view.name, view)

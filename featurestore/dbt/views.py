@@ -16,7 +16,6 @@ from .problems import Report
 from .semantics import AmbiguousEntityError, semantic_entities, semantic_timestamp
 
 _SNAPSHOT_COLUMNS = ("dbt_valid_from", "dbt_valid_to", "dbt_scd_id", "dbt_updated_at", "dbt_is_deleted")
-_ENFORCING_ADAPTERS = frozenset({"duckdb", "postgres"})
 _ENTITIES_ADVICE = "say what its rows describe, like `entities: {customer: customer_id}`."
 
 
@@ -35,7 +34,7 @@ class TaggedModel:
         return self.node.resource_type == "snapshot"
 
 
-def build_view(model: TaggedModel, columns: ModelColumns, adapter_type: str, owner: Owner) -> FeatureView | None:
+def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner) -> FeatureView | None:
     """The feature view, or None where something reported makes it impossible."""
     builder = _Builder(model, columns)
     entities = builder.entities()
@@ -57,7 +56,6 @@ def build_view(model: TaggedModel, columns: ModelColumns, adapter_type: str, own
         created_timestamp=created,
         valid_to=validity.get("dbt_valid_to"),
         is_deleted=validity.get("dbt_is_deleted"),
-        unique_rows=adapter_type in _ENFORCING_ADAPTERS and builder.has_unique_rows({*keys, timestamp.name}),
         disjoint_validity=builder.has_disjoint_validity(keys, timestamp),
         ttl=model.said.ttl,
         available_after=model.said.available_after,
@@ -178,24 +176,6 @@ class _Builder:
         starts = self._snapshot_columns["dbt_valid_from"].casefold()
         return bool(tracked) and set(tracked) <= keys and timestamp.name.casefold() == starts
 
-    def has_unique_rows(self, columns: set[str]) -> bool:
-        """Whether the warehouse refuses two rows of equal keys and timestamp.
-
-        Only of a table, which dbt makes anew each time: an incremental one may be older than its constraint.
-        """
-        node = self._model.node
-        if node.contract is None or not node.contract.enforced or node.config.materialized != "table":
-            return False
-        wanted = {name.casefold() for name in columns}
-        declared = self._model.declared.values()
-        on_columns = ((each.type, (column.name,)) for column in declared for each in column.constraints or ())
-        on_model = ((each.type, each.columns or ()) for each in node.constraints or ())
-        enforced = any(
-            kind in ("primary_key", "unique") and names and {name.casefold() for name in names} <= wanted
-            for kind, names in (*on_model, *on_columns)
-        )
-        return enforced and not any(_loses_digits(column) for column in declared if column.name.casefold() in wanted)
-
     def _join_keys(self, path: str, entity: str, names: Iterable[str]) -> tuple[Column, ...]:
         found = []
         for name in names:
@@ -241,8 +221,3 @@ def _feature(column: ModelColumn) -> Feature:
         return Feature(column.name, column.value_type)
     tags = declared.tags
     return Feature(column.name, column.value_type, (declared.description or "").strip(), tuple(sorted(set(tags))) if tags else ())
-
-
-def _loses_digits(column: ColumnNode) -> bool:
-    """Whether two different values can become one when they are read: nanoseconds are cut to microseconds."""
-    return "NS" in (column.data_type or "").upper()

@@ -91,9 +91,6 @@ class FeatureView:
     valid_to: Column | None = None
     """Of a snapshot: a row stops counting at this instant. Null means it still counts."""
 
-    unique_rows: bool = False
-    """Whether the warehouse enforces (by a constraint) that no two rows share keys and event timestamp."""
-
     is_deleted: Column | None = None
     """Of a snapshot with `hard_deletes: new_record`: a text column that says 'True' in the row dbt adds when an entity key is deleted.
 

@@ -63,8 +63,6 @@ def latest_rows(
     queries: list[tuple[str, exp.Query]] = [("changed", latest.changed(news))] if news else []
     known = latest.of_changed(latest.known()) if news else latest.known()
     queries += [("known", known), ("newest", latest.newest(not_before)), ("history", latest.history_then())]
-    if view.unique_rows:
-        return with_ctes(latest.found("history"), queries)
     queries += [("tied", latest.tied()), ("rivals", latest.history_then()), ("ranked", latest.ranked())]
     return with_ctes(latest.winners(), queries)
 

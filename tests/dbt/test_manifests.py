@@ -88,7 +88,6 @@ def test_the_yaml_form_says_every_word(registries: dict[str, Registry]) -> None:
     assert view.ttl == timedelta(days=7)
     assert view.available_after == timedelta(hours=1)
     assert view.late_data is LateData.AS_KNOWN
-    assert view.unique_rows
     assert view.owner == Owner("Growth", "growth@example.com")
     # dbt v2 shows the model's tags on every column; a feature has its own only.
     assert {feature.name: feature.tags for feature in view.features} == {"orders_7d": ("counts",), "amount_7d": ()}

@@ -116,13 +116,6 @@ def test_a_project_that_was_never_built_is_listed_all_the_same(tmp_path: Path) -
     assert [view.name for view in views] == ["customer_orders", "customer_profile"]
 
 
-def test_duckdb_keeps_the_rows_unique_that_are_said_to_be(shop: Path, registry: Registry) -> None:
-    assert registry.view("unique_visits").unique_rows
-    twice = f"{UNIQUE} union all {UNIQUE}"
-    (shop / "models" / "unique_visits.sql").write_text(twice)
-    assert "Constraint Error" in dbt(shop, "run", "--select", "unique_visits", check=False).stdout
-
-
 def test_a_snapshot_records_deletions_where_the_registry_says(shop: Path, registry: Registry) -> None:
     import duckdb
 

@@ -322,36 +322,6 @@ def test_a_view_that_lists_its_features_has_no_others_even_before_it_is_built(tm
         load(tmp_path, node, exposures=[exposure("churn", ["m:orders_7d", "m:tier"])])
 
 
-# Rows that the warehouse keeps unique
-
-
-PRIMARY_KEY = {"constraints": [{"type": "primary_key", "columns": ["customer_id", "ordered_at"]}]}
-
-
-@pytest.mark.parametrize(
-    ("keys", "unique"),
-    [
-        (PRIMARY_KEY, True),
-        ({"constraints": [{"type": "unique", "columns": ["ORDERED_AT", "customer_id"]}]}, True),
-        ({"columns": {**COLUMNS, "ordered_at": {"data_type": "timestamp", "constraints": [{"type": "unique"}]}}}, True),
-        ({"constraints": [{"type": "primary_key", "columns": ["customer_id", "ordered_at", "orders_7d"]}]}, False),
-        ({"constraints": [{"type": "not_null", "columns": ["customer_id"]}]}, False),
-        (PRIMARY_KEY | {"contract": False}, False),
-        (PRIMARY_KEY | {"adapter_type": "snowflake"}, False),
-        (PRIMARY_KEY | {"config": {"materialized": "view"}}, False),
-        (PRIMARY_KEY | {"config": {"materialized": "incremental"}}, False),
-        (PRIMARY_KEY | {"columns": COLUMNS | {"ordered_at": "timestamp_ns"}}, False),
-        ({}, False),
-    ],
-)
-def test_rows_are_unique_where_a_constraint_that_is_enforced_says_so(tmp_path: Path, keys: dict[str, Any], unique: bool) -> None:
-    said = dict(keys)
-    adapter_type = said.pop("adapter_type", "duckdb")
-    config = {"meta": {"feature_view": CUSTOMER}, **said.pop("config", {})}
-    node = model("m", CUSTOMER, config=config, **said)
-    assert view(tmp_path, node, adapter_type=adapter_type).unique_rows is unique
-
-
 # Feature services
 
 

@@ -45,7 +45,6 @@ FULL = FeatureView(
     created_timestamp=Column("loaded_at", TIMESTAMP),
     valid_to=Column("valid_to", TIMESTAMP),
     is_deleted=Column("is_deleted", STRING),
-    unique_rows=True,
     disjoint_validity=False,
     ttl=timedelta(days=7, microseconds=1),
     available_after=timedelta(hours=1),

@@ -23,8 +23,6 @@ def values_by_timestamp(scope: ViewScope, requested: RequestedView) -> list[Name
     row_number, history = scope.spine.row_number, scope.cte("history")
     values = (scope.cte("history"), _rows(scope, requested.features))
     found = _found(scope, history, requested)
-    if scope.view.unique_rows:
-        return [values, (scope.cte("values"), found)]
     single, tied, ranked = scope.cte("found"), scope.cte("tied"), scope.cte("ranked")
     place = unused("place", [row_number, *requested.output_names])
     outputs = [row_number, *requested.output_names]
