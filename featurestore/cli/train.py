@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from featurestore.errors import RequestError
+
 from .options import PROJECT_DIR, AsJson, Features, Profile, ProfilesDir, ProjectDir, Target, open_feature_store, wanted_features
 from .output import note, write_json, write_table
 from .sql import EventTimestamp, Explain, FullFeatureNames, spine_of
@@ -14,6 +16,7 @@ from .sql import EventTimestamp, Explain, FullFeatureNames, spine_of
 RequiredSpine = Annotated[str, typer.Option("--spine", help="The entity dataframe: SQL text, or ref('a_model').")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the training set to this Parquet file.")]
 Table = Annotated[str | None, typer.Option("--table", help="Write the training set to this table of the warehouse.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the table if there is one.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="Without --output or --table: how many rows to show.")]
 
 
@@ -22,6 +25,7 @@ def train(
     spine: RequiredSpine,
     output: Output = None,
     table: Table = None,
+    overwrite: Overwrite = False,
     event_timestamp: EventTimestamp = "event_timestamp",
     full_feature_names: FullFeatureNames = False,
     limit: Limit = 10,
@@ -33,6 +37,8 @@ def train(
     target: Target = None,
 ) -> None:
     """Join features to a spine, each row as of its own time; write it to a file or a table, or show the first rows."""
+    if output is not None and output.suffix not in (".parquet", ".pq"):
+        raise RequestError(f"--output writes Parquet, and {output.name} is called otherwise. Name it like train.parquet.")
     with open_feature_store(project_dir, profiles_dir, profile, target) as store:
         job = store.get_historical_features(
             spine_of(spine), wanted_features(features), event_timestamp=event_timestamp, full_feature_names=full_feature_names
@@ -43,7 +49,7 @@ def train(
         if output is not None:
             written[str(output)] = job.to_parquet(output)
         if table is not None:
-            written[table] = job.to_table(table)
+            written[table] = job.to_table(table, overwrite=overwrite)
         if written:
             for place, rows in written.items():
                 note(f"{rows:,} rows written to {place}")

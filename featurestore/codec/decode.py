@@ -22,9 +22,11 @@ from .layout import EVENT_TIME_OFFSET, HEADER_ELEMENTS, SCHEMA_ID_OFFSET, RowSch
 from .resolve import ColumnConversion, column_conversion
 
 _decode = msgspec.msgpack.Decoder().decode
+_BEFORE_FEATURES = 2
+"""The schema id and `valid_to`."""
+
 _event_time = itemgetter(slice(EVENT_TIME_OFFSET, EVENT_TIME_OFFSET + 8))
-_schema = itemgetter(slice(SCHEMA_ID_OFFSET - 1, SCHEMA_ID_OFFSET + 4))
-_behind_schema = itemgetter(slice(SCHEMA_ID_OFFSET + 4, None))
+_from_schema = itemgetter(slice(SCHEMA_ID_OFFSET - 1, None))
 
 
 class DecodedRows(NamedTuple):
@@ -49,8 +51,9 @@ class UnknownSchemas(Exception):
 class _Reading(NamedTuple):
     """How rows of one schema are read."""
 
+    schema_id: int
     elements: int
-    """Of a row, from `valid_to` on."""
+    """Of a row, from its schema id on."""
 
     places: list[tuple[int, ColumnConversion | None]]
     """For each feature asked for, where it stands among these elements, and how its value becomes the reader's."""
@@ -66,31 +69,23 @@ class RowDecoder:
 
     def learn(self, schema: RowSchema) -> None:
         """Read rows of that schema from now on."""
-        written = {name: (place, value_type) for place, (name, value_type) in enumerate(schema.fields, start=1)}
+        written = {name: (place, value_type) for place, (name, value_type) in enumerate(schema.fields, start=_BEFORE_FEATURES)}
         places: list[tuple[int, ColumnConversion | None]] = []
         for feature in self._features:
             place, value_type = written.get(feature.name, (0, None))
             places.append((place, _nothing if value_type is None else column_conversion(value_type, feature.value_type)))
-        self._readings[_schema_bytes(schema.schema_id)] = _Reading(1 + len(schema.fields), places)
+        self._readings[_schema_bytes(schema.schema_id)] = _Reading(schema.schema_id, _BEFORE_FEATURES + len(schema.fields), places)
 
     def decode(self, rows: Sequence[bytes]) -> DecodedRows:
         """Decode rows. Raises UnknownSchemas, and OnlineStoreError for bytes that are no row."""
         if not rows:
             return DecodedRows(tuple, (), [() for _ in self._features])
         try:
-            schema = _schema(rows[0])
-            if schema in self._readings and (len(rows) == 1 or set(map(_schema, rows)) == {schema}):
-                return self._alike(rows, self._readings[schema])
-            return self._mixed(rows)
+            reading = self._readings.get(rows[0][SCHEMA_ID_OFFSET - 1 : SCHEMA_ID_OFFSET + 4])
+            alike = None if reading is None else _alike(rows, reading)
+            return self._mixed(rows) if alike is None else alike
         except (msgspec.DecodeError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise OnlineStoreError(f"The online store holds something under keys of {self._view!r} that is no row: {error}.") from error
-
-    def _alike(self, rows: Sequence[bytes], reading: _Reading) -> DecodedRows:
-        """Rows of one schema: their elements are decoded as one array, without a list for each row, and a column is every so many."""
-        elements = reading.elements
-        values = _decode(_array_header(elements * len(rows)) + b"".join(map(_behind_schema, rows)))
-        columns = [convert(values[place::elements]) if convert else values[place::elements] for place, convert in reading.places]
-        return DecodedRows(partial(_event_times, rows), values[::elements], columns)
 
     def _mixed(self, rows: Sequence[bytes]) -> DecodedRows:
         """Rows of several schemas, and any that were written with other widths than ours."""
@@ -102,10 +97,26 @@ class RowDecoder:
         for schema in set(schemas):
             positions = [position for position, row_schema in enumerate(schemas) if row_schema == schema]
             for whole, (place, convert) in zip(answer, self._readings[_schema_bytes(schema)].places, strict=True):
-                values = [decoded[position][HEADER_ELEMENTS - 1 + place] for position in positions]
+                values = [decoded[position][HEADER_ELEMENTS - _BEFORE_FEATURES + place] for position in positions]
                 for position, value in zip(positions, convert(values) if convert else values, strict=True):
                     whole[position] = value
         return DecodedRows(lambda: event_times, valid_to, answer)
+
+
+def _alike(rows: Sequence[bytes], reading: _Reading) -> DecodedRows | None:
+    """Rows that are all of one schema; None where they are not.
+
+    From the schema id on, the elements of all rows are decoded as one array, without a list for each row: a column is every so many.
+    """
+    elements = reading.elements
+    try:
+        values = _decode(_array_header(elements * len(rows)) + b"".join(map(_from_schema, rows)))
+    except msgspec.DecodeError:
+        return None
+    if values[::elements].count(reading.schema_id) < len(rows):
+        return None
+    columns = [convert(values[place::elements]) if convert else values[place::elements] for place, convert in reading.places]
+    return DecodedRows(partial(_event_times, rows), values[1::elements], columns)
 
 
 def _nothing(values: list[Any]) -> list[Any]:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import key_space
 from featurestore.codec.layout import RowSchema
-from featurestore.errors import FeatureStoreError, MaterializeError, WarehouseError
+from featurestore.errors import FeatureStoreError, MaterializeError, OnlineStoreError, WarehouseError
 from featurestore.online_store.base import EncodedRows, KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
@@ -29,7 +29,7 @@ from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
 from .served import announce
-from .watermarks import Watermark, fingerprint, write_watermark
+from .watermarks import Watermark, fingerprint, read_watermarks, write_watermark
 
 Progress = Callable[[str, int], None]
 """Told a view's name and how many more of its rows are online."""
@@ -134,7 +134,7 @@ def _publish(
         raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
     space, schema, lifetime = key_space(project, view), RowSchema.of(view), _lifetime(view)
     store.write_documents(project, {schema.document_name: schema.to_document()})
-    sequence = store.next_sequence(project)
+    sequence = store.next_sequence(project, above=task.online.sequence if task.online else 0)
     encoder = RowEncoder(project, view, sequence)
     rows, newest = 0, None
     with warehouse.session() as session:
@@ -156,6 +156,7 @@ def _publish(
             newest = _newest(newest, batch, len(view.join_keys))
             if progress is not None:
                 progress(view.name, len(encoded))
+    _refuse_if_overtaken(view, project, store, sequence)
     announce(store, project, registry, view.name)
     removed = _remove_gone(task, space, store, sequence) if mode is Mode.FULL else 0
     if since is not None and since.event_timestamp is not None:
@@ -228,6 +229,13 @@ def _encoded_ahead(batches: pa.RecordBatchReader, encoder: RowEncoder) -> Iterat
 def _newest(newest: datetime | None, batch: pa.RecordBatch, event_timestamp: int) -> datetime | None:
     latest = _instant(pc.max(batch.column(event_timestamp)))
     return max((instant for instant in (newest, latest) if instant is not None), default=None)
+
+
+def _refuse_if_overtaken(view: FeatureView, project: str, store: OnlineStore, sequence: int) -> None:
+    """A run that began later and is done knows better than this one what is gone, and up to where the view is online."""
+    watermark = read_watermarks(store, project, [view]).get(view.name)
+    if watermark is not None and watermark.sequence > sequence:
+        raise OnlineStoreError(f"{view.name}: another run published it meanwhile. Run `fsdbt materialize --all` to be sure of its rows.")
 
 
 def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int) -> int:

@@ -85,6 +85,8 @@ def fingerprint(view: FeatureView) -> str:
         str(duration_micros(view.available_after)),
         str(duration_micros(view.ttl)) if view.ttl is not None else "",
         view.late_data.value,
+        view.is_deleted.name if view.is_deleted else "",
+        str(view.disjoint_validity),
         *(f"{feature.name} {feature.value_type}" for feature in view.features),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

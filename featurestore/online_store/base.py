@@ -66,8 +66,12 @@ class OnlineStore(Protocol):
         """How many rows a key space holds."""
         ...
 
-    def next_sequence(self, project: str) -> int:
-        """A number greater than any that this returned before for that project: it orders materialization runs."""
+    def next_sequence(self, project: str, above: int = 0) -> int:
+        """A number greater than any that this returned before for that project: it orders materialization runs.
+
+        Args:
+            above: and greater than this one, which is known to have been used, should the store have lost count.
+        """
         ...
 
     def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:

@@ -7,7 +7,6 @@ redis://[user:password@]host[:port][/database]      rediss:// for TLS; unix:///p
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from featurestore.errors import SettingsError, did_you_mean
@@ -48,7 +47,12 @@ def open_async_store(url: str, base_dir: Path | str = ".") -> AsyncOnlineStore:
 
 def without_secrets(url: str) -> str:
     """The URL as it may be shown: user name and password, and what follows a question mark, left out."""
-    return re.sub(r"//[^/]*@", "//", url.partition("?")[0])
+    scheme, separator, rest = url.partition("://")
+    if scheme == "sqlite":
+        return url
+    place, mark, options = rest.partition("?")
+    # A password may hold any sign. Where it cannot be told from what follows it, nothing is shown.
+    return f"{scheme}://…" if mark and "@" in options else scheme + separator + place.rpartition("@")[2].partition("#")[0]
 
 
 def _scheme(url: str) -> str:

@@ -88,11 +88,12 @@ class EmbeddedStore:
                 return 0
             return int(connection.execute(f"SELECT count(*) FROM rows WHERE {_IN_SPACE}", _bounds(space)).fetchone()[0])
 
-    def next_sequence(self, project: str) -> int:
-        """A number greater than any that this returned before for that project."""
+    def next_sequence(self, project: str, above: int = 0) -> int:
+        """A number greater than `above` and than any that this returned before for that project."""
         with self._writing() as connection:
             connection.execute(
-                "INSERT INTO sequences (project, last) VALUES (?, 1) ON CONFLICT (project) DO UPDATE SET last = last + 1", (project,)
+                "INSERT INTO sequences (project, last) VALUES (?1, ?2 + 1) ON CONFLICT (project) DO UPDATE SET last = max(last, ?2) + 1",
+                (project, above),
             )
             return int(connection.execute("SELECT last FROM sequences WHERE project = ?", (project,)).fetchone()[0])
 

@@ -64,10 +64,13 @@ class RedisStore:
         with self._connections.one() as connection:
             return sum(map(len, _scan(connection, space)))
 
-    def next_sequence(self, project: str) -> int:
-        """A number greater than any that this returned before for that project."""
+    def next_sequence(self, project: str, above: int = 0) -> int:
+        """A number greater than `above` and than any that this returned before for that project."""
         with self._connections.one() as connection:
-            return int(_call(connection, "INCR", f"{project}:sequence"))
+            number = int(_call(connection, "INCR", f"{project}:sequence"))
+            if number > above:
+                return number
+            return int(_call(connection, "INCRBY", f"{project}:sequence", str(above + 1 - number)))
 
     def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents, in one round trip."""

@@ -118,6 +118,8 @@ class Registry:
     def _references(self, features: str | FeatureService | Sequence[str | FeatureReference]) -> Iterable[FeatureReference]:
         if isinstance(features, FeatureService):
             return features.features
+        if not isinstance(features, str | list | tuple) or not all(isinstance(item, str | FeatureReference) for item in features):
+            raise RequestError(f"Features are a service's name or a list of references like 'customer_orders:orders_7d', not {features!r}.")
         if isinstance(features, str):
             return (parse_reference(features),) if ":" in features else self.service(features).features
         return tuple(item if isinstance(item, FeatureReference) else parse_reference(item) for item in features)

@@ -192,15 +192,20 @@ def _columns(request: OnlineRequest, entity_rows: EntityRows) -> tuple[dict[str,
 def _of_rows(request: OnlineRequest, rows: Sequence[Mapping[str, object]]) -> dict[str, Sequence[object]]:
     if isinstance(rows, str | bytes) or not (set(map(type, rows)) <= {dict} or all(isinstance(row, Mapping) for row in rows)):
         raise RequestError("Entity rows are a list of dicts, like [{'customer_id': 1}], or a dict of lists, like {'customer_id': [1]}.")
-    names = dict.fromkeys(chain.from_iterable(rows))
+    if not rows:
+        return {}
     try:
-        return {name: [row[name] for row in rows] for name in names}
+        columns: dict[str, Sequence[object]] = {name: [row[name] for row in rows] for name in rows[0]}
+        if sum(map(len, rows)) == len(columns) * len(rows):
+            return columns
     except KeyError:
-        for number, row in enumerate(rows):
-            for key in request.join_keys:
-                if key.name in names and key.name not in row:
-                    raise EntityKeyError(f"Join key {key.name!r} is missing from entity row {number}: {dict(row)!r}.") from None
-        return {name: [row.get(name) for row in rows] for name in names}
+        pass
+    names = dict.fromkeys(chain.from_iterable(rows))
+    for number, row in enumerate(rows):
+        for key in request.join_keys:
+            if key.name in names and key.name not in row:
+                raise EntityKeyError(f"Join key {key.name!r} is missing from entity row {number}: {dict(row)!r}.")
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _of_columns(entity_rows: Mapping[str, Sequence[object]]) -> dict[str, Sequence[object]]:

@@ -109,6 +109,10 @@ class RetrievalJob:
         import pyarrow.parquet as pq
 
         target = Path(path)
+        if target.is_dir() or not target.parent.is_dir():
+            raise RequestError(
+                f"{target} cannot be written: {'it is a folder' if target.is_dir() else f'there is no folder {target.parent}'}."
+            )
         unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.unfinished")
         rows = 0
         try:
@@ -121,9 +125,16 @@ class RetrievalJob:
             unfinished.unlink(missing_ok=True)
         return rows
 
-    def to_table(self, name: str) -> int:
-        """Create or replace a table of the warehouse, `schema.name` or `database.schema.name`. Returns how many rows it has."""
+    def to_table(self, name: str, *, overwrite: bool = False) -> int:
+        """Create a table of the warehouse, `schema.name` or `database.schema.name`. Returns how many rows it has.
+
+        Raises RequestError where there is a table of that name, unless it is to be overwritten.
+        """
         target = _parse_table(name, self.warehouse.dialect)
+        if not overwrite and self.warehouse.describe([target]):
+            raise RequestError(
+                f"There is a table {target} already. Choose another name, or ask for it to be replaced: overwrite=True (--overwrite)."
+            )
         with self._prepared(read_only=False) as prepared:
             return prepared.session.create_table(target, prepared.staged())
 

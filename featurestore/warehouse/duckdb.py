@@ -106,17 +106,17 @@ class DuckDBWarehouse:
                 return self._opened(read_only)
             except duckdb.ConnectionException as error:
                 raise WarehouseLockedError(
-                    f"This process holds {self.profile.path} open in another way: {error} Close that connection first."
+                    f"This process holds {self.profile.shown} open in another way: {error} Close that connection first."
                 ) from error
             except duckdb.IOException as error:
                 if "lock" not in str(error):
-                    raise WarehouseError(f"{self.profile.path} cannot be opened: {error}") from error
+                    raise WarehouseError(f"{self.profile.shown} cannot be opened: {error}") from error
                 if time.monotonic() + wait > deadline:
-                    raise _locked(self.profile.path, error) from error
+                    raise _locked(self.profile.shown, error) from error
                 time.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
             except duckdb.Error as error:
-                raise WarehouseError(f"{self.profile.path} cannot be opened as the dbt profile says: {error}") from error
+                raise WarehouseError(f"{self.profile.shown} cannot be opened as the dbt profile says: {error}") from error
 
     def _opened(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(self.profile.path, read_only=read_only, config=dict(self.profile.config))

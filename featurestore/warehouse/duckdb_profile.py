@@ -21,15 +21,20 @@ _MEMORY = ":memory:"
 class DuckDBProfile:
     """A dbt-duckdb target, checked."""
 
-    path: str
-    """The database: an absolute path, or a URL such as `md:shop`."""
+    path: str = field(repr=False)
+    """The database: an absolute path, or a URL such as `md:shop`, which may hold a token."""
 
     base_dir: Path
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     extensions: tuple[Mapping[str, str], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     secrets: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
-    attachments: tuple[Mapping[str, Any], ...] = ()
+    attachments: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The database as a message may name it."""
+        return self.path.partition("?")[0] if _is_url(self.path) else self.path
 
     @property
     def file(self) -> Path | None:

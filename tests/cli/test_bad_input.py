@@ -88,6 +88,18 @@ def test_a_spine_model_that_does_not_exist(shop: Path) -> None:
     assert "customer_orders" in refused(shop, "train", "churn_model", "--spine", "ref('customer_order')", code=2)
 
 
+def test_a_training_set_replaces_no_table_unasked(shop: Path) -> None:
+    train = ("train", "customer_orders:*", "--spine", SPINE, "--table", "main.customer_profile")
+    assert "customer_profile already" in refused(shop, *train, code=2)
+    assert fsdbt(shop, *train, "--overwrite").returncode == 0
+
+
+def test_a_training_set_that_cannot_be_written(shop: Path) -> None:
+    train = ("train", "customer_orders:*", "--spine", SPINE, "--output")
+    assert "no folder" in refused(shop, *train, "nowhere/train.parquet", code=2)
+    assert "Parquet" in refused(shop, *train, "train.csv", code=2)
+
+
 def test_a_key_of_the_wrong_type(shop: Path) -> None:
     fsdbt(shop, "materialize", check=True)
     assert "customer_id='one' is no int32" in refused(shop, "get", "churn_model", "customer_id=one", code=2)

@@ -192,6 +192,8 @@ def test_sequences_grow_for_each_project_by_itself(url, store):
     other.close()
     assert numbers == sorted(set(numbers))
     assert store.next_sequence("another") == 1
+    assert store.next_sequence("shop", above=70) > 70, "should the store have lost count"
+    assert store.next_sequence("shop", above=7) > 71
 
 
 def test_documents_are_kept_by_project_and_name(store):

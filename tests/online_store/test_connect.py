@@ -63,3 +63,18 @@ def test_a_url_of_no_store_is_told_without_its_secrets(url, said):
 )
 def test_what_is_shown_of_a_url_holds_no_secret(url, shown):
     assert without_secrets(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:pa/ss@cache:6379/0", "redis://cache:6379/0"),
+        ("redis://user:p@ss@cache:6379/0", "redis://cache:6379/0"),
+        ("rediss://cache:6379/0?password=pass", "rediss://cache:6379/0"),
+        ("redis://user:pa?ss@cache:6379/0", "redis://…"),
+        ("redis://cache:6379/0?password=p@ss", "redis://…"),
+        ("redis://user:pa#ss@cache:6379/0", "redis://cache:6379/0"),
+    ],
+)
+def test_no_part_of_a_password_is_shown_however_it_is_written(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown

@@ -299,7 +299,9 @@ class TestForms:
 
     def test_a_table_is_made_and_made_again(self, warehouse: DuckDBWarehouse, database: Path) -> None:
         assert ask(warehouse, pa.table(ASKED).slice(0, 2)).to_table("ml.train") == 2
-        assert ask(warehouse, pa.table(ASKED)).to_table("ml.train") == 5
+        with pytest.raises(RequestError, match=r"There is a table ml\.train already"):
+            ask(warehouse, pa.table(ASKED)).to_table("ml.train")
+        assert ask(warehouse, pa.table(ASKED)).to_table("ml.train", overwrite=True) == 5
         with duckdb.connect(str(database), read_only=True) as connection:
             assert connection.sql("FROM ml.train").to_arrow_table().to_pydict() == ANSWER
 
