@@ -13,7 +13,6 @@ Standard library only: it is what installs everything else.
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -80,7 +79,7 @@ def demo() -> None:
     """Build features with dbt, publish them, make a training set, read the current values."""
     setup()
     for arguments in DEMO:
-        _say("$ fsdbt " + shlex.join(arguments))
+        _say("$ fsdbt " + " ".join(f'"{word}"' if set(word) & set(" (*'") else word for word in arguments))
         _run(BIN / "fsdbt", *arguments)
     print(DEMO_EPILOGUE)
 

@@ -67,6 +67,9 @@ def finish(report: MaterializationReport, as_json: bool) -> None:
             ("feature view", "read", "rows", "removed", "seconds", "rows/s"),
             [(one.view, one.mode, one.rows, one.removed, round(one.seconds, 2), one.rows_per_second) for one in report.published],
         )
+    for one in report.published:
+        if not one.rows and one.mode.value == "full":
+            note(f"{one.view}: no rows: none counts yet, or all have long expired")
     for skip in report.skipped:
         note(f"{skip.view.name}: skipped: {skip.reason}")
     for failure in report.failed:

@@ -60,7 +60,7 @@ class RetrievalJob:
     """A training set that can be had in several forms. Every form is computed afresh, from what the warehouse holds then."""
 
     warehouse: Warehouse = field(repr=False)
-    views: tuple[RequestedView, ...]
+    views: tuple[RequestedView, ...] = field(repr=False)
     spine: SpineSource = field(repr=False)
     event_timestamp: str = "event_timestamp"
 
