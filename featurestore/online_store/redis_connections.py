@@ -110,13 +110,19 @@ class AsyncConnections:
 
     def __init__(self, url: str) -> None:
         """Nothing is reached before the first use."""
-        self._pool = _pool(redis.asyncio.ConnectionPool, url, max_connections=MOST_ASYNC_CONNECTIONS, retry=AsyncRetry(NoBackoff(), 0))
+        self._url = url
+        self._start_anew()
         self._place = _place(self._pool.connection_kwargs)
-        self._idle: list[Any] = []
-        self._free = asyncio.Semaphore(MOST_ASYNC_CONNECTIONS)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def ask(self, command: bytes) -> Any:
         """The answer to a packed command that may be asked twice."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._loop is not None:
+                # What was opened on another loop, which `asyncio.run` has closed by now, cannot be used on this one.
+                self._start_anew()
+            self._loop = loop
         async with self._free:
             try:
                 return await self._once(command)
@@ -127,10 +133,18 @@ class AsyncConnections:
             except _FAILURES as error:
                 raise _named(error, self._place) from error
 
+    def _start_anew(self) -> None:
+        self._pool = _pool(
+            redis.asyncio.ConnectionPool, self._url, max_connections=MOST_ASYNC_CONNECTIONS, retry=AsyncRetry(NoBackoff(), 0)
+        )
+        self._idle: list[Any] = []
+        self._free = asyncio.Semaphore(MOST_ASYNC_CONNECTIONS)
+
     async def close(self) -> None:
         """Give up all connections."""
         self._idle.clear()
-        await self._pool.disconnect()
+        if self._loop is asyncio.get_running_loop():
+            await self._pool.disconnect()
 
     async def _once(self, command: bytes) -> Any:
         connection = self._idle.pop() if self._idle else await self._pool.get_connection()

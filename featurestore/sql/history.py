@@ -83,6 +83,11 @@ class History:
         """A column of the model itself."""
         return column(name.name, self.view.relation.identifier)
 
+    def same_key_as(self, other: str) -> list[exp.Expression]:
+        """That a row of the model itself speaks of the same entity key as one of another relation."""
+        keys = self.view.join_keys
+        return [exp.EQ(this=column(key.name, other), expression=key_value(self.raw(key), key.value_type)) for key in keys]
+
     @property
     def event_timestamp(self) -> exp.Expression:
         return self._instant(self.view.event_timestamp)

@@ -60,7 +60,7 @@ def latest_rows(
     """
     latest = _Latest(History(view, history_names(view), dialect_named(dialect)), at)
     news = latest.news(changed_since, counted_at)
-    queries: list[tuple[str, exp.Query]] = [("changed", latest.changed(news))] if news else []
+    queries: list[tuple[str, exp.Query]] = [(latest.changed_name, latest.changed(news))] if news else []
     known = latest.of_changed(latest.known()) if news else latest.known()
     queries += [("known", known), ("newest", latest.newest(not_before)), ("history", latest.history_then())]
     queries += [("tied", latest.tied()), ("rivals", latest.history_then()), ("ranked", latest.ranked())]
@@ -137,9 +137,12 @@ class _Latest:
 
     def of_changed(self, rows: exp.Select) -> exp.Select:
         """Only those rows of the view whose keys changed."""
-        here = self.history.view.relation.identifier
-        same = [exp.EQ(this=column(key, "changed"), expression=column(key, here)) for key in self.history.keys]
-        return joined(rows, table("changed"), same)
+        return joined(rows, table(self.changed_name), self.history.same_key_as(self.changed_name))
+
+    @property
+    def changed_name(self) -> str:
+        """What the keys of which something is new are called: not as the model, which stands beside them."""
+        return unused("changed", [self.history.view.relation.identifier])
 
     def newest(self, not_before: datetime | None) -> exp.Select:
         """Each key's winning timestamp."""

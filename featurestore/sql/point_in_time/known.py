@@ -33,8 +33,7 @@ def of_spine_keys(scope: ViewScope, rows: exp.Select) -> exp.Select:
     if not scope.plan.prune:
         return rows
     keys = scope.cte("keys")
-    relation = scope.view.relation.identifier
-    return joined(rows, table(keys), scope.same_key(keys, relation))
+    return joined(rows, table(keys), scope.history.same_key_as(keys))
 
 
 def _thin_rows(scope: ViewScope) -> exp.Select:

@@ -157,7 +157,7 @@ WITH `spine` AS (
   FROM `shop`.`features`.`shop_visits`
   INNER JOIN `shop_visits_keys`
     ON `shop_visits_keys`.`customer_id` = `shop_visits`.`customer_id`
-    AND `shop_visits_keys`.`shop` = `shop_visits`.`shop`
+    AND `shop_visits_keys`.`shop` = CAST(`shop_visits`.`shop` AS STRING)
   WHERE
     NOT `shop_visits`.`customer_id` IS NULL
     AND NOT `shop_visits`.`shop` IS NULL
