@@ -65,8 +65,8 @@ def database(tmp_path: Path) -> Path:
                 (2, TIMESTAMP '2024-03-02 10:00', 99.99, NULL)
             ) AS orders(customer_id, ordered_at, amount, orders_7d);
             CREATE TABLE features.visits AS FROM (VALUES
-                (1, 'north', TIMESTAMPTZ '2024-03-01 08:00+01', 3::BIGINT, 1::BIGINT),
-                (1, 'south', TIMESTAMPTZ '2024-03-02 08:00+01', 4, 2)
+                (1, 'north', TIMESTAMPTZ '2024-03-01 08:00:00+01:00', 3::BIGINT, 1::BIGINT),
+                (1, 'south', TIMESTAMPTZ '2024-03-02 08:00:00+01:00', 4, 2)
             ) AS visits(customer_id, shop, visited_at, visits, amount);
             CREATE TABLE labels AS FROM (VALUES (2, TIMESTAMP '2024-03-04', true), (1, TIMESTAMP '2024-03-02', false)) AS
                 labels(customer_id, event_timestamp, label);
