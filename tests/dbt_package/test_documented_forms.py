@@ -27,7 +27,7 @@ def dbt_v2() -> Path:
     environment = cache / DBT_V2.replace("==", "-")
     if not (environment / "installed").exists():
         shutil.rmtree(environment, ignore_errors=True)
-        venv.create(environment, with_pip=True)
+        venv.create(environment, with_pip=True, clear=True)
         subprocess.run([str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", DBT_V2], check=True)
         (environment / "installed").touch()
     return environment / "bin" / "dbt"

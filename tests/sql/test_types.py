@@ -64,7 +64,6 @@ ARROW = {
 REFUSED = [
     "interval 1 day",
     "'101'::bit",
-    "null",
     "1::uhugeint",
     "1::bignum",
     "union_value(a := 1)",
@@ -93,6 +92,11 @@ def test_a_type_that_duckdb_names_is_read_exactly(warehouse: duckdb.DuckDBPyConn
 def test_the_value_type_is_what_arrow_brings(warehouse: duckdb.DuckDBPyConnection, value_type: str, arrow: pa.DataType) -> None:
     for value in (value for value, own in DUCKDB if own == value_type):
         assert pa.table(warehouse.sql(f"select {value} as x")).schema.field("x").type == arrow
+
+
+def test_a_column_of_nothing_but_null_has_no_type() -> None:
+    with pytest.raises(UnsupportedTypeError):
+        parse_data_type('"NULL"', "duckdb")
 
 
 @pytest.mark.parametrize("value", REFUSED)
