@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -25,11 +26,14 @@ def dbt_v2() -> Path:
     """dbt v2, in a virtual environment of its own that is kept for the next run (a wheel of 94 MB)."""
     cache = Path(os.environ.get("FSDBT_TEST_CACHE") or Path.home() / ".cache" / "fsdbt-tests")
     environment = cache / DBT_V2.replace("==", "-")
-    if not (environment / "installed").exists():
-        shutil.rmtree(environment, ignore_errors=True)
-        venv.create(environment, with_pip=True, clear=True)
-        subprocess.run([str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", DBT_V2], check=True)
-        (environment / "installed").touch()
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        # Test processes that run side by side would make it at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (environment / "installed").exists():
+            venv.create(environment, with_pip=True, clear=True)
+            subprocess.run([str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", DBT_V2], check=True)
+            (environment / "installed").touch()
     return environment / "bin" / "dbt"
 
 
