@@ -94,6 +94,18 @@ def value_type(data_type: pa.DataType) -> ValueType:
     return _nested(data_type)
 
 
+def conformed(column: pa.Array, data_type: pa.DataType) -> pa.Array:
+    """The same values in another Arrow type that holds them all. Raises pyarrow.ArrowInvalid where one does not fit."""
+    if column.type.equals(data_type):
+        return column
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if kinds.is_timestamp(column.type) and kinds.is_timestamp(data_type) and (column.type.tz is None) is not (data_type.tz is None):
+        # A zone is how an instant is read, not which it is; Arrow's own cast would ask for one.
+        column = column.cast(pa.timestamp(column.type.unit)).cast(pa.timestamp(data_type.unit))
+    return column.cast(data_type)
+
+
 def _nested(data_type: pa.DataType) -> ValueType:
     if kinds.is_map(data_type):
         return MapType(value_type(data_type.key_type), value_type(data_type.item_type))

@@ -8,7 +8,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from featurestore.arrow import arrow_type
+from featurestore.arrow import arrow_type, conformed
 from featurestore.errors import UnsupportedTypeError
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.value_types import TIMESTAMP
@@ -113,11 +113,8 @@ class RowEncoder:
         return bulk.rows()
 
     def _column(self, position: int, array: pa.Array) -> pa.Array:
-        wanted = self._types[position]
-        if array.type.equals(wanted):
-            return array
         try:
-            return array.cast(wanted)
+            return conformed(array, self._types[position])
         except pa.ArrowException as error:
             column = self._columns[position]
             raise UnsupportedTypeError(

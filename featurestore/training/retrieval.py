@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,18 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from featurestore.arrow import arrow_type, conformed
 from featurestore.errors import NotInstalledError, RequestError, WarehouseError
 from featurestore.registry.definitions import Relation
 from featurestore.registry.registry import RequestedView
+from featurestore.registry.value_types import UNRESOLVED
 from featurestore.sql.dialects import Dialect, dialect_named
-from featurestore.sql.expressions import column, relation, render, table
-from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, ViewPlan, point_in_time_query, point_in_time_stages
+from featurestore.sql.expressions import relation, render, table
+from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point_in_time_query, point_in_time_stages
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .plan import Explanation, decide
-from .spine import UPLOADED, LoadedSpine, SpineSource, checked_spine, restored, spine_source
+from .spine import UPLOADED, LoadedSpine, SpineSource, SpineUse, checked_spine, spine_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,23 +137,26 @@ class RetrievalJob:
             raise RequestError(
                 f"There is a table {target} already. Choose another name, or ask for it to be replaced: overwrite=True (--overwrite)."
             )
-        with self._prepared(read_only=False) as prepared:
+        with self._prepared(self._use(whole=True), read_only=False) as prepared:
             return prepared.session.create_table(target, prepared.staged())
 
     @contextmanager
-    def _prepared(self, *, first_rows: int | None = None, read_only: bool = True) -> Iterator[_Prepared]:
+    def _prepared(self, use: SpineUse | None = None, *, read_only: bool = True) -> Iterator[_Prepared]:
+        use = use or self._use()
         with self.warehouse.session(read_only=read_only) as session:
-            loaded = self.spine.put(session)
-            yield _prepare(self, session, loaded, first_rows)
+            yield _prepare(self, session, self.spine.put(session, use), use)
+
+    def _use(self, *, whole: bool = False, first_rows: int | None = None) -> SpineUse:
+        join_keys = frozenset(key.name for requested in self.views for key in requested.view.join_keys)
+        return SpineUse(self.event_timestamp, join_keys, whole, first_rows)
 
     def _batches(self, first_rows: int | None = None) -> Iterator[pa.RecordBatch | pa.Schema]:
         """The schema, then the batches."""
-        with self._prepared(first_rows=first_rows) as prepared:
-            batches = prepared.session.query(prepared.staged())
-            schema = prepared.restored_schema(batches.schema)
-            yield schema
-            for batch in batches:
-                yield restored(batch, schema)
+        use = self._use(first_rows=first_rows)
+        with self._prepared(use) as prepared:
+            answer = self.spine.beside(_as_declared(prepared.session.query(prepared.staged()), self.views), use)
+            yield answer.schema
+            yield from answer
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,6 @@ class _Prepared:
     loaded: LoadedSpine
     event_timestamp: str
     explanation: Explanation
-    first_rows: int | None
 
     def query(self) -> exp.Select:
         """The join in one statement, as a person is shown it."""
@@ -174,7 +178,7 @@ class _Prepared:
     def staged(self) -> exp.Select:
         """The last step of the same join, the others being done: what matched stands in temporary tables."""
         spine = checked_spine(self.loaded, self.views, self.event_timestamp)
-        stages = point_in_time_stages(PointInTimeJoin(self._cut(spine), self.views), self._plans, self.dialect)
+        stages = point_in_time_stages(PointInTimeJoin(spine, self.views), self._plans, self.dialect)
         for name, rows in stages.tables:
             self.session.keep(name, rows)
         return stages.answer
@@ -183,30 +187,15 @@ class _Prepared:
     def _plans(self) -> dict[str, ViewPlan]:
         return {decision.view: decision.plan for decision in self.explanation.decisions}
 
-    def restored_schema(self, answered: pa.Schema) -> pa.Schema:
-        """The schema of the answer, with the fields of the spine as they were given."""
-        given = self.loaded.arrow_schema
-        if given is None:
-            return answered
-        fields = [field if index >= len(given) else given.field(index) for index, field in enumerate(answered)]
-        return pa.schema(fields, given.metadata)
 
-    def _cut(self, spine: Spine) -> Spine:
-        if self.first_rows is None or spine.row_number is None:
-            return spine
-        number = column(spine.row_number)
-        first = exp.select("*").from_(spine.source).where(exp.LTE(this=number, expression=exp.Literal.number(self.first_rows)))
-        return replace(spine, source=first.subquery("first_rows"))
-
-
-def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, first_rows: int | None) -> _Prepared:
+def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, use: SpineUse) -> _Prepared:
     checked_spine(loaded, job.views, job.event_timestamp)
     dialect = dialect_named(job.warehouse.dialect)
     spine_rows = session.row_count(table(UPLOADED)) or 0
-    if first_rows is not None:
-        spine_rows = min(spine_rows, first_rows)
+    if use.first_rows is not None:
+        spine_rows = min(spine_rows, use.first_rows)
     decisions = tuple(decide(part.view, dialect, spine_rows, _view_rows(session, part)) for part in job.views)
-    return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions), first_rows)
+    return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions))
 
 
 def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | None:
@@ -218,6 +207,27 @@ def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | Non
             f"Feature view {view.name!r} cannot be read from {view.relation}. "
             f"Run `dbt build --select {view.name}` if it is not built yet.\n{error}"
         ) from error
+
+
+def _as_declared(answer: pa.RecordBatchReader, views: Sequence[RequestedView]) -> pa.RecordBatchReader:
+    """The answer with every feature in the Arrow type of what it is declared as, however the warehouse spelled it."""
+    features = {
+        output: feature.value_type
+        for requested in views
+        for feature, output in zip(requested.features, requested.output_names, strict=True)
+        if feature.value_type != UNRESOLVED
+    }
+    fields = [field.with_type(arrow_type(features[field.name])) if field.name in features else field for field in answer.schema]
+    schema = pa.schema(fields)
+    if schema.equals(answer.schema):
+        return answer
+    batches = (
+        pa.RecordBatch.from_arrays(
+            [conformed(column, field.type) for column, field in zip(batch.columns, fields, strict=True)], schema=schema
+        )
+        for batch in answer
+    )
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _opened(parts: Iterator[Any]) -> pa.RecordBatchReader:

@@ -1,7 +1,8 @@
 """The spine: join keys and instants that training asks about, whatever they come as, put into the warehouse once, in their order.
 
-What may be read only once is kept in a temporary file on the way. Columns that DuckDB would hand back under another Arrow type travel
-in one that it keeps, and are given their own again at the end: the spine's columns come back as they went in.
+Of a spine that the caller holds, only the join keys, the instants and the rows' numbers travel; its columns stand beside the answer again
+because both are in its order, and so come back as they went in, whatever their type. All of them travel only where the answer stays in
+the warehouse. What may be read only once is kept in a temporary file on the way.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import TokenType, exp, tokenize
 from sqlglot.errors import TokenError
 
-from featurestore.errors import EntityDataframeError, did_you_mean
+from featurestore.arrow import value_type
+from featurestore.errors import EntityDataframeError, UnsupportedTypeError, did_you_mean
 from featurestore.registry.definitions import Column, FeatureView, Relation
 from featurestore.registry.registry import RequestedView
 from featurestore.registry.value_types import (
+    UNRESOLVED,
     BooleanType,
     BytesType,
     DateType,
@@ -32,11 +36,12 @@ from featurestore.registry.value_types import (
     ValueType,
     is_instant,
 )
-from featurestore.sql.expressions import identifier, named, relation, table, unused
+from featurestore.sql.dialects import Dialect, dialect_named
+from featurestore.sql.expressions import column, identifier, named, numbered, relation, table, unused
 from featurestore.sql.point_in_time.join import Spine
 from featurestore.warehouse.base import WarehouseSession
 
-from .arrow_columns import given_back, travelling
+from .arrow_columns import travelling
 
 UPLOADED = "entity_df"
 """The temporary table that the spine is put into."""
@@ -63,11 +68,32 @@ def parse_spine(text: str) -> Ref | str:
     return ref(found["model"], version=found["version"]) if found else text
 
 
+@dataclass(frozen=True, slots=True)
+class SpineUse:
+    """What a job needs of its spine in the warehouse."""
+
+    event_timestamp: str
+    join_keys: frozenset[str]
+    whole: bool = False
+    """Whether all its columns are needed there, because the answer stays there."""
+
+    first_rows: int | None = None
+    """How many rows are asked about. None: all."""
+
+    def travels(self, column: str) -> bool:
+        """Whether a column of that name goes into the warehouse."""
+        return self.whole or column == self.event_timestamp or column in self.join_keys
+
+
 class SpineSource(Protocol):
     """Where the rows of a spine come from."""
 
-    def put(self, session: WarehouseSession) -> LoadedSpine:
+    def put(self, session: WarehouseSession, use: SpineUse) -> LoadedSpine:
         """Put the rows, numbered in their order, into the temporary table `UPLOADED`."""
+        ...
+
+    def beside(self, answer: pa.RecordBatchReader, use: SpineUse) -> pa.RecordBatchReader:
+        """The answer with those columns of the spine before it that stayed with the caller."""
         ...
 
 
@@ -80,8 +106,8 @@ class LoadedSpine:
     text: exp.Expression | None = None
     """The query that it came from, where it came from one: what a person is shown instead of the temporary table."""
 
-    arrow_schema: pa.Schema | None = None
-    """What it was in Arrow, where it came as Arrow."""
+    kept_aside: tuple[Column, ...] | None = None
+    """The columns that did not travel. None: the warehouse has them all, and answers with them."""
 
     @property
     def source(self) -> exp.Table:
@@ -98,9 +124,9 @@ def spine_source(entity_df: Any, relation_of: Callable[[str], Relation], dialect
         dialect: sqlglot's name of the SQL.
     """
     if isinstance(entity_df, Ref):
-        return QuerySpine(relation(relation_of(entity_df.model)))
+        return QuerySpine(relation(relation_of(entity_df.model)), dialect_named(dialect))
     if isinstance(entity_df, str):
-        return QuerySpine(_subquery(entity_df, dialect))
+        return QuerySpine(_subquery(entity_df, dialect), dialect_named(dialect))
     if type(entity_df).__module__.partition(".")[0] == "pandas":
         return ArrowSpine(lambda: _from_pandas(entity_df))
     if isinstance(entity_df, pa.RecordBatchReader):
@@ -121,14 +147,20 @@ class QuerySpine:
     """A spine that the warehouse holds: a model's rows, or a query's."""
 
     rows: exp.Expression
+    dialect: Dialect
 
-    def put(self, session: WarehouseSession) -> LoadedSpine:
+    def put(self, session: WarehouseSession, use: SpineUse) -> LoadedSpine:
         """Run it once: it may answer otherwise, or in another order, the next time."""
         columns = session.columns(exp.select("*").from_(self.rows.copy()))
         row_number = _row_number(column.name for column in columns)
-        numbered = exp.select(named(exp.Window(this=exp.RowNumber()), row_number), "*").from_(self.rows.copy())
-        session.keep(UPLOADED, numbered)
+        named_columns = [column(each.name) for each in columns]
+        chosen = exp.select(named(numbered(self.dialect), row_number), *named_columns).from_(self.rows.copy())
+        session.keep(UPLOADED, chosen if use.first_rows is None else chosen.limit(use.first_rows))
         return LoadedSpine(columns, row_number, self.rows)
+
+    def beside(self, answer: pa.RecordBatchReader, use: SpineUse) -> pa.RecordBatchReader:
+        """The answer: the spine's columns are in it."""
+        return answer
 
 
 @dataclass(frozen=True)
@@ -137,24 +169,58 @@ class ArrowSpine:
 
     open: Callable[[], pa.RecordBatchReader]
 
-    def put(self, session: WarehouseSession) -> LoadedSpine:
-        """Upload it."""
-        reader = self.open()
-        names = reader.schema.names
-        twice = next((name for name in names if sum(name.casefold() == other.casefold() for other in names) > 1), None)
-        if twice is not None:
-            raise EntityDataframeError(f"The entity dataframe has two columns called {twice!r}. Rename one.")
-        if not names:
-            raise EntityDataframeError("The entity dataframe has no columns. It needs the join keys and a timestamp.")
-        row_number = _row_number(names)
-        session.upload(UPLOADED, _numbered(reader, row_number))
-        columns = session.columns(exp.select("*").from_(table(UPLOADED)))
-        resolved = [
-            Column(column.name, UnresolvedType()) if pa.types.is_null(reader.schema.field(column.name).type) else column
-            for column in columns
-            if column.name != row_number
-        ]
-        return LoadedSpine(tuple(resolved), row_number, arrow_schema=reader.schema)
+    def put(self, session: WarehouseSession, use: SpineUse) -> LoadedSpine:
+        """Upload what is needed of it."""
+        with self.open() as reader:
+            names = reader.schema.names
+            twice = next((name for name in names if sum(name.casefold() == other.casefold() for other in names) > 1), None)
+            if twice is not None:
+                raise EntityDataframeError(f"The entity dataframe has two columns called {twice!r}. Rename one.")
+            if not names:
+                raise EntityDataframeError("The entity dataframe has no columns. It needs the join keys and a timestamp.")
+            row_number = _row_number(names)
+            session.upload(UPLOADED, _travelling_rows(reader, row_number, use))
+        columns = tuple(
+            Column(each.name, UNRESOLVED) if pa.types.is_null(reader.schema.field(each.name).type) else each
+            for each in session.columns(exp.select("*").from_(table(UPLOADED)))
+            if each.name != row_number
+        )
+        kept_aside = None if use.whole else tuple(_column_of(each) for each in reader.schema if not use.travels(each.name))
+        return LoadedSpine(columns, row_number, kept_aside=kept_aside)
+
+    def beside(self, answer: pa.RecordBatchReader, use: SpineUse) -> pa.RecordBatchReader:
+        """The answer, row by row beside the caller's own columns."""
+        schema = self.open().schema
+        whole = pa.schema([*schema, *answer.schema], schema.metadata)
+        return pa.RecordBatchReader.from_batches(whole, self._aligned(answer, whole))
+
+    def _aligned(self, answer: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Rows of both sides in the largest parts that neither has to be copied for."""
+        spine = _Rows(self.open())
+        for batch in answer:
+            start = 0
+            while start < batch.num_rows:
+                own = spine.next(batch.num_rows - start)
+                yield pa.RecordBatch.from_arrays([*own.columns, *batch.slice(start, own.num_rows).columns], schema=schema)
+                start += own.num_rows
+
+
+@dataclass
+class _Rows:
+    """The rows of a stream, as many at a time as asked for at most."""
+
+    reader: pa.RecordBatchReader
+    rest: pa.RecordBatch | None = field(default=None, init=False)
+
+    def next(self, at_most: int) -> pa.RecordBatch:
+        """The next of them, at least one. Raises RuntimeError where there are none left: the answer would have rows of its own."""
+        while self.rest is None or self.rest.num_rows == 0:
+            try:
+                self.rest = self.reader.read_next_batch()
+            except StopIteration:
+                raise RuntimeError("The warehouse answered with more rows than the spine has.") from None
+        found, self.rest = self.rest.slice(0, at_most), self.rest.slice(at_most)
+        return found
 
 
 def checked_spine(loaded: LoadedSpine, views: tuple[RequestedView, ...], event_timestamp: str, *, shown: bool = False) -> Spine:
@@ -166,7 +232,7 @@ def checked_spine(loaded: LoadedSpine, views: tuple[RequestedView, ...], event_t
         event_timestamp: the name of its timestamp column.
         shown: read it from the query it came from, as a person would write it, not from the temporary table.
     """
-    columns = {column.name: column for column in loaded.columns}
+    columns = {each.name: each for each in (*loaded.columns, *(loaded.kept_aside or ()))}
     _check_timestamp(columns, event_timestamp)
     for requested in views:
         for key in requested.view.join_keys:
@@ -174,14 +240,7 @@ def checked_spine(loaded: LoadedSpine, views: tuple[RequestedView, ...], event_t
         _check_names(columns, requested)
     if shown and loaded.text is not None:
         return Spine(loaded.text, loaded.columns, event_timestamp)
-    return Spine(loaded.source, loaded.columns, event_timestamp, loaded.row_number)
-
-
-def restored(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of the answer, its spine columns as they were in Arrow."""
-    return pa.RecordBatch.from_arrays(
-        [given_back(column, field.type) for column, field in zip(batch.columns, schema, strict=True)], schema=schema
-    )
+    return Spine(loaded.source, loaded.columns, event_timestamp, loaded.row_number, answered=shown or loaded.kept_aside is None)
 
 
 def _check_timestamp(columns: dict[str, Column], name: str) -> None:
@@ -264,26 +323,49 @@ def _from_pandas(entity_df: Any) -> pa.RecordBatchReader:
         ) from None
 
 
-def _numbered(reader: pa.RecordBatchReader, row_number: str) -> pa.RecordBatchReader:
-    """The rows with their number, in the types they travel in."""
-    fields = [pa.field(row_number, pa.int64()), *(pa.field(field.name, travelling(field.type)) for field in reader.schema)]
-    schema = pa.schema(fields)
+def _travelling_rows(reader: pa.RecordBatchReader, row_number: str, use: SpineUse) -> pa.RecordBatchReader:
+    """The rows that are asked about, with their number and the columns that travel."""
+    travelling = [place for place, name in enumerate(reader.schema.names) if use.travels(name)]
+    instants = use.event_timestamp
+    types = [_travels_as(reader.schema.field(place), instants) for place in travelling]
+    names = [reader.schema.field(place).name for place in travelling]
+    schema = pa.schema([pa.field(row_number, pa.int64()), *map(pa.field, names, types)])
 
     def batches() -> Iterator[pa.RecordBatch]:
         seen = 0
         for batch in reader:
+            if use.first_rows is not None:
+                batch = batch.slice(0, max(0, use.first_rows - seen))
             numbers = pa.array(range(seen + 1, seen + batch.num_rows + 1), pa.int64())
             seen += batch.num_rows
-            columns = [_travelled(column, field.type) for column, field in zip(batch.columns, fields[1:], strict=True)]
+            columns = [_travelled(batch.column(place), data_type) for place, data_type in zip(travelling, types, strict=True)]
             yield pa.RecordBatch.from_arrays([numbers, *columns], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
+def _column_of(of: pa.Field) -> Column:
+    try:
+        return Column(of.name, value_type(of.type))
+    except UnsupportedTypeError:
+        return Column(of.name, UNRESOLVED)
+
+
+def _travels_as(of: pa.Field, event_timestamp: str) -> pa.DataType:
+    if of.name == event_timestamp and pa.types.is_timestamp(of.type):
+        return pa.timestamp("us")
+    return travelling(of.type)
+
+
 def _travelled(column: pa.Array, data_type: pa.DataType) -> pa.Array:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
-    return column if column.type == data_type else column.cast(data_type)
+    if column.type == data_type:
+        return column
+    if pa.types.is_timestamp(data_type) and data_type.unit == "us" and column.type.unit == "ns":
+        # Downwards: a feature of the next microsecond is not known yet, however near it is.
+        return pc.floor_temporal(column.cast(pa.timestamp("ns")), unit="microsecond").cast(data_type)
+    return column.cast(data_type)
 
 
 @dataclass

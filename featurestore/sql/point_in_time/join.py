@@ -51,11 +51,14 @@ class Spine:
     """Where they are: a table, or a subquery."""
 
     columns: tuple[Column, ...]
-    """All of them, in order."""
+    """Those that the source has, in order."""
 
     event_timestamp: str
     row_number: str | None = None
     """The column of the source that numbers its rows; without one the query numbers them."""
+
+    answered: bool = True
+    """Whether the answer begins with the spine's own columns. Without them it is the features alone, in the spine's order."""
 
     def column(self, name: str) -> Column:
         """The column of that name."""
@@ -173,7 +176,8 @@ def _scopes(
 
 def _answer(join: PointInTimeJoin, names: SpineNames) -> exp.Select:
     """The spine in its order, with each view's values beside it."""
-    query = exp.select(*(column(spine_column.name, names.spine) for spine_column in join.spine.columns)).from_(table(names.spine))
+    own = join.spine.columns if join.spine.answered else ()
+    query = exp.select(*(column(spine_column.name, names.spine) for spine_column in own)).from_(table(names.spine))
     for requested, prefix in zip(join.views, _prefixes(join), strict=True):
         values = f"{prefix}_values"
         query = query.select(*(column(name, values) for name in requested.output_names), copy=False)
