@@ -1,4 +1,4 @@
-"""One feature view over a DuckDB table that a test rewrites as dbt would, published into a store and read back.
+"""One feature view over a table of a warehouse that a test rewrites as dbt would, published into a store and read back.
 
 The law is checked for it: after materializing at an instant, the online answer for a key is the training answer for (key, instant).
 """
@@ -6,27 +6,24 @@ The law is checked for it: after materializing at an instant, the online answer 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
+from warehouses import RunningWarehouse, opened
 
 from featurestore.arrow import arrow_type
 from featurestore.dbt.artifacts import NodeResult, RunResults
-from featurestore.dbt.profiles import Target
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import MaterializationReport, run_materialization
 from featurestore.materialize.watermarks import read_watermarks
 from featurestore.online_store.connect import open_store
-from featurestore.registry.definitions import FeatureView, Relation
+from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.serving.reader import OnlineFeatureStore
 from featurestore.training.retrieval import historical_features
 from featurestore.warehouse.base import Warehouse
-from featurestore.warehouse.open import open_warehouse
 
 PROJECT = "lawful"
 Row = Mapping[str, Any]
@@ -36,10 +33,13 @@ Row = Mapping[str, Any]
 class HistoryProject:
     """A feature view, the table behind it and the store it is published to."""
 
-    directory: Path
+    running: RunningWarehouse
     url: str
     view: FeatureView
     runs: int = 0
+
+    def __post_init__(self) -> None:
+        self.view = replace(self.view, relation=self.running.relation(self.view.relation.identifier))
 
     def build(self, rows: Sequence[Row]) -> None:
         """Put exactly those rows into the table, as a dbt run does."""
@@ -47,10 +47,7 @@ class HistoryProject:
         columns = [*self.view.join_keys, self.view.event_timestamp, self.view.created_timestamp, self.view.valid_to, *self.view.features]
         schema = pa.schema([(column.name, arrow_type(column.value_type)) for column in columns if column is not None])
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with duckdb.connect(self.directory / "history.duckdb") as connection:
-            connection.register("table_rows", table)
-            connection.execute(f'create or replace table "{self.view.relation.identifier}" as select * from table_rows')
+        self.running.load(self.view.relation, table)
 
     def materialize(self, at: datetime, **options: Any) -> MaterializationReport:
         """Publish what the last build left, as of that instant."""
@@ -80,7 +77,7 @@ class HistoryProject:
             [*((key.name, arrow_type(key.value_type)) for key in self.view.join_keys), ("event_timestamp", pa.timestamp("us", "UTC"))]
         )
         spine = pa.Table.from_pylist([{**key, "event_timestamp": at} for key in keys], schema=schema)
-        job = historical_features(self.warehouse, self.registry.resolve([f"{self.view.name}:*"]), spine, relation_of=relation)
+        job = historical_features(self.warehouse, self.registry.resolve([f"{self.view.name}:*"]), spine, relation_of=self.running.relation)
         return job.to_arrow().drop_columns(["event_timestamp"]).to_pylist()
 
     @property
@@ -89,12 +86,7 @@ class HistoryProject:
 
     @property
     def warehouse(self) -> Warehouse:
-        return open_warehouse(Target("lawful", "dev", "duckdb", {"path": "history.duckdb"}, self.directory))
-
-
-def relation(name: str) -> Relation:
-    """A table of the project's own database."""
-    return Relation(name, "main", "history")
+        return opened(self.running)
 
 
 def at_hour(hours: float) -> datetime:

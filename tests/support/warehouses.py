@@ -1,0 +1,114 @@
+"""The warehouses that run for real in the tests, each started by them: whatever is promised is promised of all.
+
+A gap is a strict xfail: the name of a test, or of one of its cases as `name[case]`, with the reason. A server that cannot be started
+is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from featurestore.dbt.profiles import Target
+from featurestore.registry.definitions import Relation
+from featurestore.warehouse.base import Warehouse
+from featurestore.warehouse.open import open_warehouse
+
+
+class RunningWarehouse(Protocol):
+    """A warehouse that a test started."""
+
+    @property
+    def output(self) -> Mapping[str, Any]:
+        """The output of a dbt profile that reaches it."""
+        ...
+
+    @property
+    def directory(self) -> Path:
+        """The project's folder, where paths in the output start."""
+        ...
+
+    def relation(self, name: str) -> Relation:
+        """A table of that name, where dbt would put it."""
+        ...
+
+    def load(self, relation: Relation, rows: pa.Table) -> None:
+        """Create or replace a table with exactly those rows, in the types that dbt would give them."""
+        ...
+
+
+def opened(running: RunningWarehouse) -> Warehouse:
+    """The product's own way into it."""
+    return open_warehouse(Target("shop", "dev", str(running.output["type"]), running.output, running.directory))
+
+
+@dataclass(frozen=True)
+class WarehouseUnderTest:
+    """How a warehouse is started, and how much is asked of it."""
+
+    start: Callable[[Path], AbstractContextManager[RunningWarehouse]]
+    examples: int = 100
+    """How many random histories it is asked about in each test."""
+
+    gaps: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DuckDBFile:
+    """A database file."""
+
+    directory: Path
+
+    @property
+    def output(self) -> Mapping[str, Any]:
+        return {"type": "duckdb", "path": "shop.duckdb", "schema": "main", "threads": 1, "settings": {"TimeZone": "America/New_York"}}
+
+    @property
+    def path(self) -> Path:
+        return self.directory / "shop.duckdb"
+
+    def relation(self, name: str) -> Relation:
+        return Relation(name, "main", "shop")
+
+    def load(self, relation: Relation, rows: pa.Table) -> None:
+        quoted = relation.identifier.replace('"', '""')
+        with duckdb.connect(self.path) as connection:
+            connection.register("loaded_rows", rows)
+            connection.execute(f'create or replace table "{relation.schema}"."{quoted}" as select * from loaded_rows')
+
+
+@contextmanager
+def duckdb_file(directory: Path) -> Iterator[DuckDBFile]:
+    """A database file in a folder."""
+    running = DuckDBFile(directory)
+    duckdb.connect(running.path).close()
+    yield running
+
+
+WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
+    "duckdb": WarehouseUnderTest(duckdb_file),
+}
+
+
+def pairs_with_stores() -> list[Any]:
+    """Warehouses and stores that the law is tried in: the default warehouse with every store, and every other with one."""
+    pairs = [("duckdb", "embedded"), ("duckdb", "redis"), *((name, "redis") for name in WAREHOUSES if name != "duckdb")]
+    return [pytest.param(*pair, marks=pytest.mark.xdist_group(f"warehouse {pair[0]}"), id="-".join(pair)) for pair in pairs]
+
+
+def for_all(examples: int, **strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], None]:
+    """Runs what it decorates for that many random cases."""
+
+    def run(check: Callable[..., None]) -> None:
+        settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))(given(**strategies)(check))()
+
+    return run
