@@ -116,7 +116,7 @@ class ViewScope:
         """That the row of one relation is no older than the TTL at the instant of another: a condition, or none."""
         if self.view.ttl is None:
             return []
-        oldest = earlier(column(self.spine.asked_at, asked), self.view.ttl)
+        oldest = earlier(column(self.spine.asked_at, asked), self.view.ttl, self.history.dialect)
         return [exp.GTE(this=column(self.names.event_timestamp, row), expression=oldest)]
 
 
@@ -253,7 +253,7 @@ def _asked(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Se
     chosen = [
         column(names.row_number),
         named(instant(column(timestamp.name), timestamp.value_type, dialect), names.asked_at),
-        *(named(key_value(column(key), join.spine.column(key).value_type), key) for key in keys),
+        *(named(key_value(column(key), join.spine.column(key).value_type, dialect), key) for key in keys),
     ]
     return exp.select(*chosen).from_(table(names.spine))
 
