@@ -35,6 +35,16 @@ class ZonedToUtc(str, Enum):
     """`DATETIME(x, 'UTC')`: BigQuery's cast converts to the zone that its project is set to."""
 
 
+class Folding(str, Enum):
+    """What becomes of a name without quotes where the case of names tells them apart."""
+
+    KEEPS = "keeps"
+    """It stays as it is, or case tells no names apart."""
+
+    UPPER = "upper"
+    LOWER = "lower"
+
+
 class Durations(str, Enum):
     """How an instant is moved by a duration."""
 
@@ -59,6 +69,7 @@ class Dialect:
     """Whether `ASOF JOIN … ON keys AND asked >= known` runs there."""
 
     zoned_to_utc: ZonedToUtc
+    folding: Folding = Folding.KEEPS
     timestamp: str = "TIMESTAMP"
     """Its type of naive instants with microseconds, as it writes it."""
 
@@ -87,6 +98,9 @@ class Dialect:
     orders_nested: bool = True
     """Whether lists, structs and maps can stand in an ORDER BY. Where they cannot, their JSON is ordered instead."""
 
+    json_of: str | None = None
+    """The type that its JSON function takes, where that is not any nested one."""
+
     row_hash: str | None = None
     """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
 
@@ -94,6 +108,7 @@ class Dialect:
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
 
+_OF_ADAPTERS = {"athena": "trino", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
 _T_SQL = Dialect(
     "tsql",
     asof_join=False,
@@ -109,15 +124,18 @@ _DIALECTS = {
     dialect.name: dialect
     for dialect in (
         Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS, row_hash="HASH"),
-        Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE),
+        Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, folding=Folding.LOWER),
         Dialect("spark", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False, numbering="MONOTONICALLY_INCREASING_ID"),
         Dialect(
             "snowflake",
             asof_join=True,
             match_condition=True,
             zoned_to_utc=ZonedToUtc.CONVERT_TIMEZONE,
+            folding=Folding.UPPER,
             timestamp="TIMESTAMP_NTZ(6)",
             numbering_order=True,
+            orders_nested=False,
+            json_of="VARIANT",
         ),
         Dialect(
             "bigquery",
@@ -156,3 +174,13 @@ def dialect_named(name: str) -> Dialect:
         return _DIALECTS[name]
     except KeyError:
         raise WarehouseError(f"No query can be built for {name!r} yet.{did_you_mean(name, _DIALECTS)}") from None
+
+
+def folding_of(name: str) -> Folding:
+    """What becomes of a name without quotes in the dialect of that name; nothing in one that nobody has looked at yet."""
+    return _DIALECTS[name].folding if name in _DIALECTS else Folding.KEEPS
+
+
+def dialect_of(adapter_type: str) -> str:
+    """The sqlglot name of the SQL that an adapter of dbt speaks."""
+    return _OF_ADAPTERS.get(adapter_type, adapter_type)

@@ -250,7 +250,7 @@ def greatest_first(feature: Column | Feature, value: exp.Expression, dialect: Di
         case StringType():
             return [descending(comparable_text(value, dialect))]
         case ListType() | StructType() | MapType() if not dialect.orders_nested:
-            return [descending(exp.JSONFormat(this=value))]
+            return [descending(exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value))]
         case FloatType() if not dialect.nan_is_greatest:
             return [descending(_one_if(exp.IsNan(this=value.copy()))), descending(value)]
     return [descending(value)]

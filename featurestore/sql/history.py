@@ -82,7 +82,7 @@ class History:
 
     def raw(self, name: Column | Feature) -> exp.Column:
         """A column of the model itself."""
-        return column(name.name, self.view.relation.identifier)
+        return column(name.stored_name, self.view.relation.identifier)
 
     def same_key_as(self, other: str) -> list[exp.Expression]:
         """That a row of the model itself speaks of the same entity key as one of another relation."""

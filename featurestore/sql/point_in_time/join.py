@@ -243,8 +243,10 @@ def _prefixes(join: PointInTimeJoin) -> Sequence[str]:
 
 
 def _numbered_spine(spine: Spine, names: SpineNames, dialect: Dialect) -> exp.Select:
-    number = numbered(dialect) if spine.row_number is None else column(spine.row_number)
-    return exp.select(named(number, names.row_number), *(column(spine_column.name) for spine_column in spine.columns)).from_(spine.source)
+    ours = spine.row_number is not None
+    number = column(spine.row_number) if spine.row_number is not None else numbered(dialect)
+    columns = [named(column(each.name if ours else each.stored_name), each.name) for each in spine.columns]
+    return exp.select(named(number, names.row_number), *columns).from_(spine.source)
 
 
 def _asked(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Select:

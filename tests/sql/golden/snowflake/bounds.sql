@@ -1,12 +1,12 @@
 WITH "history" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
-    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+    NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 )
 SELECT
   MIN(CASE WHEN "known_at" > CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) THEN "known_at" END) AS "next_change",

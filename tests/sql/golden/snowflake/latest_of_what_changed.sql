@@ -3,29 +3,29 @@ WITH "changed" AS (
     "customer_id"
   FROM (
     SELECT
-      "customer_orders"."customer_id",
-      CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-      CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-      CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
-    FROM "shop"."features"."customer_orders"
+      "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+      CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+      CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+      CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
+    FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
     WHERE
-      NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+      NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
   ) AS "rows"
   WHERE
     "created_timestamp" >= CAST('2024-02-29 12:30:00.000000' AS TIMESTAMPNTZ(6))
     OR "known_at" > CAST('2024-02-29 12:30:00.000000' AS TIMESTAMPNTZ(6))
 ), "known" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   INNER JOIN "changed"
-    ON "changed"."customer_id" = "customer_orders"."customer_id"
+    ON "changed"."customer_id" = "CUSTOMER_ORDERS"."CUSTOMER_ID"
   WHERE
     (
-      NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+      NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
     )
-    AND CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) - INTERVAL '1 HOUR'
+    AND CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) - INTERVAL '1 HOUR'
 ), "newest" AS (
   SELECT
     "customer_id",
@@ -35,18 +35,18 @@ WITH "changed" AS (
     "customer_id"
 ), "history" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "customer_orders"."orders_7d",
-    "customer_orders"."amount_7d",
-    "customer_orders"."basket"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "CUSTOMER_ORDERS"."ORDERS_7D" AS "orders_7d",
+    "CUSTOMER_ORDERS"."AMOUNT_7D" AS "amount_7d",
+    "CUSTOMER_ORDERS"."BASKET" AS "basket"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
     (
-      NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+      NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
     )
-    AND CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) - INTERVAL '1 HOUR'
+    AND CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) - INTERVAL '1 HOUR'
 ), "tied" AS (
   SELECT
     "newest"."customer_id"
@@ -60,18 +60,18 @@ WITH "changed" AS (
     COUNT(*) > 1
 ), "rivals" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "customer_orders"."orders_7d",
-    "customer_orders"."amount_7d",
-    "customer_orders"."basket"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "CUSTOMER_ORDERS"."ORDERS_7D" AS "orders_7d",
+    "CUSTOMER_ORDERS"."AMOUNT_7D" AS "amount_7d",
+    "CUSTOMER_ORDERS"."BASKET" AS "basket"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
     (
-      NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+      NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
     )
-    AND CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) - INTERVAL '1 HOUR'
+    AND CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) - INTERVAL '1 HOUR'
 ), "ranked" AS (
   SELECT
     "rivals"."customer_id",
@@ -82,7 +82,7 @@ WITH "changed" AS (
     "rivals"."basket",
     ROW_NUMBER() OVER (
       PARTITION BY "rivals"."customer_id"
-      ORDER BY "rivals"."created_timestamp" DESC NULLS LAST, "rivals"."orders_7d" DESC NULLS LAST, "rivals"."amount_7d" DESC NULLS LAST, "rivals"."basket" DESC NULLS LAST
+      ORDER BY "rivals"."created_timestamp" DESC NULLS LAST, "rivals"."orders_7d" DESC NULLS LAST, "rivals"."amount_7d" DESC NULLS LAST, TO_JSON(CAST("rivals"."basket" AS VARIANT)) DESC NULLS LAST
     ) AS "place"
   FROM "newest"
   INNER JOIN "rivals"

@@ -4,11 +4,11 @@ WITH "spine" AS (
       SELECT
         NULL
     ) ASC NULLS FIRST) AS "row_number",
-    "customer_id",
-    "shop",
-    "event_timestamp",
-    "label"
-  FROM "shop"."ml"."labels"
+    "CUSTOMER_ID" AS "customer_id",
+    "SHOP" AS "shop",
+    "EVENT_TIMESTAMP" AS "event_timestamp",
+    "LABEL" AS "label"
+  FROM "SHOP"."ML"."LABELS"
 ), "asked" AS (
   SELECT
     "row_number",
@@ -17,12 +17,12 @@ WITH "spine" AS (
   FROM "spine"
 ), "customer_orders_known" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
-    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+    NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 ), "customer_orders_matched" AS (
   SELECT
     "asked"."row_number",
@@ -37,14 +37,14 @@ WITH "spine" AS (
     AND "customer_orders_known"."event_timestamp" >= "asked"."asked_at" - INTERVAL '7 DAY'
 ), "customer_orders_history" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "customer_orders"."orders_7d",
-    "customer_orders"."amount_7d"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "CUSTOMER_ORDERS"."ORDERS_7D" AS "orders_7d",
+    "CUSTOMER_ORDERS"."AMOUNT_7D" AS "amount_7d"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
-    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+    NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 ), "customer_orders_found" AS (
   SELECT
     "customer_orders_matched"."row_number",
@@ -64,15 +64,15 @@ WITH "spine" AS (
     COUNT(*) > 1
 ), "customer_orders_rivals" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "customer_orders"."orders_7d",
-    "customer_orders"."amount_7d",
-    "customer_orders"."basket"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "CUSTOMER_ORDERS"."ORDERS_7D" AS "orders_7d",
+    "CUSTOMER_ORDERS"."AMOUNT_7D" AS "amount_7d",
+    "CUSTOMER_ORDERS"."BASKET" AS "basket"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
-    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+    NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 ), "customer_orders_ranked" AS (
   SELECT
     "customer_orders_matched"."row_number",
@@ -80,7 +80,7 @@ WITH "spine" AS (
     "customer_orders_rivals"."amount_7d",
     ROW_NUMBER() OVER (
       PARTITION BY "customer_orders_matched"."row_number"
-      ORDER BY "customer_orders_rivals"."created_timestamp" DESC NULLS LAST, "customer_orders_rivals"."orders_7d" DESC NULLS LAST, "customer_orders_rivals"."amount_7d" DESC NULLS LAST, "customer_orders_rivals"."basket" DESC NULLS LAST
+      ORDER BY "customer_orders_rivals"."created_timestamp" DESC NULLS LAST, "customer_orders_rivals"."orders_7d" DESC NULLS LAST, "customer_orders_rivals"."amount_7d" DESC NULLS LAST, TO_JSON(CAST("customer_orders_rivals"."basket" AS VARIANT)) DESC NULLS LAST
     ) AS "place"
   FROM "customer_orders_matched"
   INNER JOIN "customer_orders_rivals"

@@ -4,11 +4,11 @@ WITH "spine" AS (
       SELECT
         NULL
     ) ASC NULLS FIRST) AS "row_number",
-    "customer_id",
-    "shop",
-    "event_timestamp",
-    "label"
-  FROM "shop"."ml"."labels"
+    "CUSTOMER_ID" AS "customer_id",
+    "SHOP" AS "shop",
+    "EVENT_TIMESTAMP" AS "event_timestamp",
+    "LABEL" AS "label"
+  FROM "SHOP"."ML"."LABELS"
 ), "asked" AS (
   SELECT
     "row_number",
@@ -17,13 +17,13 @@ WITH "spine" AS (
   FROM "spine"
 ), "subscriptions_rows" AS (
   SELECT
-    "subscriptions"."customer_id",
-    CAST("subscriptions"."dbt_valid_from" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST("subscriptions"."dbt_valid_to" AS TIMESTAMPNTZ(6)) AS "valid_to",
-    "subscriptions"."plan"
-  FROM "shop"."snapshots"."subscriptions"
+    "SUBSCRIPTIONS"."CUSTOMER_ID" AS "customer_id",
+    CAST("SUBSCRIPTIONS"."DBT_VALID_FROM" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST("SUBSCRIPTIONS"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) AS "valid_to",
+    "SUBSCRIPTIONS"."PLAN" AS "plan"
+  FROM "SHOP"."SNAPSHOTS"."SUBSCRIPTIONS"
   WHERE
-    NOT "subscriptions"."customer_id" IS NULL AND NOT "subscriptions"."dbt_valid_from" IS NULL
+    NOT "SUBSCRIPTIONS"."CUSTOMER_ID" IS NULL AND NOT "SUBSCRIPTIONS"."DBT_VALID_FROM" IS NULL
 ), "subscriptions_versions" AS (
   SELECT
     *,

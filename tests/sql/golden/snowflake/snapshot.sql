@@ -4,11 +4,11 @@ WITH "spine" AS (
       SELECT
         NULL
     ) ASC NULLS FIRST) AS "row_number",
-    "customer_id",
-    "shop",
-    "event_timestamp",
-    "label"
-  FROM "shop"."ml"."labels"
+    "CUSTOMER_ID" AS "customer_id",
+    "SHOP" AS "shop",
+    "EVENT_TIMESTAMP" AS "event_timestamp",
+    "LABEL" AS "label"
+  FROM "SHOP"."ML"."LABELS"
 ), "asked" AS (
   SELECT
     "row_number",
@@ -17,18 +17,18 @@ WITH "spine" AS (
   FROM "spine"
 ), "customer_profile_known" AS (
   SELECT
-    "customer_profile"."customer_id",
-    CAST("customer_profile"."dbt_valid_from" AS TIMESTAMPNTZ(6)) AS "event_timestamp"
-  FROM "shop"."snapshots"."customer_profile"
+    "CUSTOMER_PROFILE"."CUSTOMER_ID" AS "customer_id",
+    CAST("CUSTOMER_PROFILE"."DBT_VALID_FROM" AS TIMESTAMPNTZ(6)) AS "event_timestamp"
+  FROM "SHOP"."SNAPSHOTS"."CUSTOMER_PROFILE"
   WHERE
     (
-      NOT "customer_profile"."customer_id" IS NULL
-      AND NOT "customer_profile"."dbt_valid_from" IS NULL
-      AND COALESCE(LOWER(CAST("customer_profile"."dbt_is_deleted" AS VARCHAR)), 'false') <> 'true'
+      NOT "CUSTOMER_PROFILE"."CUSTOMER_ID" IS NULL
+      AND NOT "CUSTOMER_PROFILE"."DBT_VALID_FROM" IS NULL
+      AND COALESCE(LOWER(CAST("CUSTOMER_PROFILE"."DBT_IS_DELETED" AS VARCHAR)), 'false') <> 'true'
     )
     AND (
-      CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) IS NULL
-      OR CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) > CAST("customer_profile"."dbt_valid_from" AS TIMESTAMPNTZ(6))
+      CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) IS NULL
+      OR CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) > CAST("CUSTOMER_PROFILE"."DBT_VALID_FROM" AS TIMESTAMPNTZ(6))
     )
 ), "customer_profile_matched" AS (
   SELECT
@@ -43,20 +43,20 @@ WITH "spine" AS (
     NOT "customer_profile_known"."event_timestamp" IS NULL
 ), "customer_profile_history" AS (
   SELECT
-    "customer_profile"."customer_id",
-    CAST("customer_profile"."dbt_valid_from" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) AS "valid_to",
-    "customer_profile"."city"
-  FROM "shop"."snapshots"."customer_profile"
+    "CUSTOMER_PROFILE"."CUSTOMER_ID" AS "customer_id",
+    CAST("CUSTOMER_PROFILE"."DBT_VALID_FROM" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) AS "valid_to",
+    "CUSTOMER_PROFILE"."CITY" AS "city"
+  FROM "SHOP"."SNAPSHOTS"."CUSTOMER_PROFILE"
   WHERE
     (
-      NOT "customer_profile"."customer_id" IS NULL
-      AND NOT "customer_profile"."dbt_valid_from" IS NULL
-      AND COALESCE(LOWER(CAST("customer_profile"."dbt_is_deleted" AS VARCHAR)), 'false') <> 'true'
+      NOT "CUSTOMER_PROFILE"."CUSTOMER_ID" IS NULL
+      AND NOT "CUSTOMER_PROFILE"."DBT_VALID_FROM" IS NULL
+      AND COALESCE(LOWER(CAST("CUSTOMER_PROFILE"."DBT_IS_DELETED" AS VARCHAR)), 'false') <> 'true'
     )
     AND (
-      CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) IS NULL
-      OR CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) > CAST("customer_profile"."dbt_valid_from" AS TIMESTAMPNTZ(6))
+      CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) IS NULL
+      OR CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) > CAST("CUSTOMER_PROFILE"."DBT_VALID_FROM" AS TIMESTAMPNTZ(6))
     )
 ), "customer_profile_found" AS (
   SELECT
@@ -80,20 +80,20 @@ WITH "spine" AS (
     COUNT(*) > 1
 ), "customer_profile_rivals" AS (
   SELECT
-    "customer_profile"."customer_id",
-    CAST("customer_profile"."dbt_valid_from" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) AS "valid_to",
-    "customer_profile"."city"
-  FROM "shop"."snapshots"."customer_profile"
+    "CUSTOMER_PROFILE"."CUSTOMER_ID" AS "customer_id",
+    CAST("CUSTOMER_PROFILE"."DBT_VALID_FROM" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) AS "valid_to",
+    "CUSTOMER_PROFILE"."CITY" AS "city"
+  FROM "SHOP"."SNAPSHOTS"."CUSTOMER_PROFILE"
   WHERE
     (
-      NOT "customer_profile"."customer_id" IS NULL
-      AND NOT "customer_profile"."dbt_valid_from" IS NULL
-      AND COALESCE(LOWER(CAST("customer_profile"."dbt_is_deleted" AS VARCHAR)), 'false') <> 'true'
+      NOT "CUSTOMER_PROFILE"."CUSTOMER_ID" IS NULL
+      AND NOT "CUSTOMER_PROFILE"."DBT_VALID_FROM" IS NULL
+      AND COALESCE(LOWER(CAST("CUSTOMER_PROFILE"."DBT_IS_DELETED" AS VARCHAR)), 'false') <> 'true'
     )
     AND (
-      CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) IS NULL
-      OR CAST("customer_profile"."dbt_valid_to" AS TIMESTAMPNTZ(6)) > CAST("customer_profile"."dbt_valid_from" AS TIMESTAMPNTZ(6))
+      CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) IS NULL
+      OR CAST("CUSTOMER_PROFILE"."DBT_VALID_TO" AS TIMESTAMPNTZ(6)) > CAST("CUSTOMER_PROFILE"."DBT_VALID_FROM" AS TIMESTAMPNTZ(6))
     )
 ), "customer_profile_ranked" AS (
   SELECT

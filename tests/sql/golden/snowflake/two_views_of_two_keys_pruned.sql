@@ -4,11 +4,11 @@ WITH "spine" AS (
       SELECT
         NULL
     ) ASC NULLS FIRST) AS "row_number",
-    "customer_id",
-    "shop",
-    "event_timestamp",
-    "label"
-  FROM "shop"."ml"."labels"
+    "CUSTOMER_ID" AS "customer_id",
+    "SHOP" AS "shop",
+    "EVENT_TIMESTAMP" AS "event_timestamp",
+    "LABEL" AS "label"
+  FROM "SHOP"."ML"."LABELS"
 ), "asked" AS (
   SELECT
     "row_number",
@@ -22,14 +22,14 @@ WITH "spine" AS (
   FROM "asked"
 ), "customer_orders_known" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) + INTERVAL '1 HOUR' AS "known_at"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   INNER JOIN "customer_orders_keys"
-    ON "customer_orders_keys"."customer_id" = "customer_orders"."customer_id"
+    ON "customer_orders_keys"."customer_id" = "CUSTOMER_ORDERS"."CUSTOMER_ID"
   WHERE
-    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+    NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 ), "customer_orders_matched" AS (
   SELECT
     "asked"."row_number",
@@ -44,14 +44,14 @@ WITH "spine" AS (
     AND "customer_orders_known"."event_timestamp" >= "asked"."asked_at" - INTERVAL '7 DAY'
 ), "customer_orders_history" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "customer_orders"."orders_7d",
-    "customer_orders"."amount_7d"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "CUSTOMER_ORDERS"."ORDERS_7D" AS "orders_7d",
+    "CUSTOMER_ORDERS"."AMOUNT_7D" AS "amount_7d"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
-    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+    NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 ), "customer_orders_found" AS (
   SELECT
     "customer_orders_matched"."row_number",
@@ -71,15 +71,15 @@ WITH "spine" AS (
     COUNT(*) > 1
 ), "customer_orders_rivals" AS (
   SELECT
-    "customer_orders"."customer_id",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."ordered_at") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST(CONVERT_TIMEZONE('UTC', "customer_orders"."loaded_at") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "customer_orders"."orders_7d",
-    "customer_orders"."amount_7d",
-    "customer_orders"."basket"
-  FROM "shop"."features"."customer_orders"
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."LOADED_AT") AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "CUSTOMER_ORDERS"."ORDERS_7D" AS "orders_7d",
+    "CUSTOMER_ORDERS"."AMOUNT_7D" AS "amount_7d",
+    "CUSTOMER_ORDERS"."BASKET" AS "basket"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
   WHERE
-    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+    NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 ), "customer_orders_ranked" AS (
   SELECT
     "customer_orders_matched"."row_number",
@@ -87,7 +87,7 @@ WITH "spine" AS (
     "customer_orders_rivals"."amount_7d",
     ROW_NUMBER() OVER (
       PARTITION BY "customer_orders_matched"."row_number"
-      ORDER BY "customer_orders_rivals"."created_timestamp" DESC NULLS LAST, "customer_orders_rivals"."orders_7d" DESC NULLS LAST, "customer_orders_rivals"."amount_7d" DESC NULLS LAST, "customer_orders_rivals"."basket" DESC NULLS LAST
+      ORDER BY "customer_orders_rivals"."created_timestamp" DESC NULLS LAST, "customer_orders_rivals"."orders_7d" DESC NULLS LAST, "customer_orders_rivals"."amount_7d" DESC NULLS LAST, TO_JSON(CAST("customer_orders_rivals"."basket" AS VARIANT)) DESC NULLS LAST
     ) AS "place"
   FROM "customer_orders_matched"
   INNER JOIN "customer_orders_rivals"
@@ -124,23 +124,23 @@ WITH "spine" AS (
   FROM "asked"
 ), "shop_visits_rows" AS (
   SELECT
-    "shop_visits"."customer_id",
-    CAST("shop_visits"."shop" AS VARCHAR) AS "shop",
-    CAST("shop_visits"."visited_at" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST("shop_visits"."loaded_at" AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "SHOP_VISITS"."CUSTOMER_ID" AS "customer_id",
+    CAST("SHOP_VISITS"."SHOP" AS VARCHAR) AS "shop",
+    CAST("SHOP_VISITS"."VISITED_AT" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST("SHOP_VISITS"."LOADED_AT" AS TIMESTAMPNTZ(6)) AS "created_timestamp",
     CASE
-      WHEN CAST("shop_visits"."loaded_at" AS TIMESTAMPNTZ(6)) > CAST("shop_visits"."visited_at" AS TIMESTAMPNTZ(6))
-      THEN CAST("shop_visits"."loaded_at" AS TIMESTAMPNTZ(6))
-      ELSE CAST("shop_visits"."visited_at" AS TIMESTAMPNTZ(6))
+      WHEN CAST("SHOP_VISITS"."LOADED_AT" AS TIMESTAMPNTZ(6)) > CAST("SHOP_VISITS"."VISITED_AT" AS TIMESTAMPNTZ(6))
+      THEN CAST("SHOP_VISITS"."LOADED_AT" AS TIMESTAMPNTZ(6))
+      ELSE CAST("SHOP_VISITS"."VISITED_AT" AS TIMESTAMPNTZ(6))
     END AS "known_at"
-  FROM "shop"."features"."shop_visits"
+  FROM "SHOP"."FEATURES"."SHOP_VISITS"
   INNER JOIN "shop_visits_keys"
-    ON "shop_visits_keys"."customer_id" = "shop_visits"."customer_id"
-    AND "shop_visits_keys"."shop" = CAST("shop_visits"."shop" AS VARCHAR)
+    ON "shop_visits_keys"."customer_id" = "SHOP_VISITS"."CUSTOMER_ID"
+    AND "shop_visits_keys"."shop" = CAST("SHOP_VISITS"."SHOP" AS VARCHAR)
   WHERE
-    NOT "shop_visits"."customer_id" IS NULL
-    AND NOT "shop_visits"."shop" IS NULL
-    AND NOT "shop_visits"."visited_at" IS NULL
+    NOT "SHOP_VISITS"."CUSTOMER_ID" IS NULL
+    AND NOT "SHOP_VISITS"."SHOP" IS NULL
+    AND NOT "SHOP_VISITS"."VISITED_AT" IS NULL
 ), "shop_visits_numbered" AS (
   SELECT
     *,
@@ -185,16 +185,16 @@ WITH "spine" AS (
     NOT "shop_visits_known"."known_at" IS NULL
 ), "shop_visits_history" AS (
   SELECT
-    "shop_visits"."customer_id",
-    CAST("shop_visits"."shop" AS VARCHAR) AS "shop",
-    CAST("shop_visits"."visited_at" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST("shop_visits"."loaded_at" AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "shop_visits"."visits"
-  FROM "shop"."features"."shop_visits"
+    "SHOP_VISITS"."CUSTOMER_ID" AS "customer_id",
+    CAST("SHOP_VISITS"."SHOP" AS VARCHAR) AS "shop",
+    CAST("SHOP_VISITS"."VISITED_AT" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST("SHOP_VISITS"."LOADED_AT" AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "SHOP_VISITS"."VISITS" AS "visits"
+  FROM "SHOP"."FEATURES"."SHOP_VISITS"
   WHERE
-    NOT "shop_visits"."customer_id" IS NULL
-    AND NOT "shop_visits"."shop" IS NULL
-    AND NOT "shop_visits"."visited_at" IS NULL
+    NOT "SHOP_VISITS"."CUSTOMER_ID" IS NULL
+    AND NOT "SHOP_VISITS"."SHOP" IS NULL
+    AND NOT "SHOP_VISITS"."VISITED_AT" IS NULL
 ), "shop_visits_found" AS (
   SELECT
     "shop_visits_matched"."row_number",
@@ -215,16 +215,16 @@ WITH "spine" AS (
     COUNT(*) > 1
 ), "shop_visits_rivals" AS (
   SELECT
-    "shop_visits"."customer_id",
-    CAST("shop_visits"."shop" AS VARCHAR) AS "shop",
-    CAST("shop_visits"."visited_at" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
-    CAST("shop_visits"."loaded_at" AS TIMESTAMPNTZ(6)) AS "created_timestamp",
-    "shop_visits"."visits"
-  FROM "shop"."features"."shop_visits"
+    "SHOP_VISITS"."CUSTOMER_ID" AS "customer_id",
+    CAST("SHOP_VISITS"."SHOP" AS VARCHAR) AS "shop",
+    CAST("SHOP_VISITS"."VISITED_AT" AS TIMESTAMPNTZ(6)) AS "event_timestamp",
+    CAST("SHOP_VISITS"."LOADED_AT" AS TIMESTAMPNTZ(6)) AS "created_timestamp",
+    "SHOP_VISITS"."VISITS" AS "visits"
+  FROM "SHOP"."FEATURES"."SHOP_VISITS"
   WHERE
-    NOT "shop_visits"."customer_id" IS NULL
-    AND NOT "shop_visits"."shop" IS NULL
-    AND NOT "shop_visits"."visited_at" IS NULL
+    NOT "SHOP_VISITS"."CUSTOMER_ID" IS NULL
+    AND NOT "SHOP_VISITS"."SHOP" IS NULL
+    AND NOT "SHOP_VISITS"."VISITED_AT" IS NULL
 ), "shop_visits_ranked" AS (
   SELECT
     "shop_visits_matched"."row_number",
