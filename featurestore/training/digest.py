@@ -1,8 +1,8 @@
 """A column's digest: equal for equal values in equal order, however Arrow keeps them, and different for anything else.
 
-A column is read as a few streams of bytes, each hashed by itself, so that it does not matter where one batch ends: which rows are null,
-the values that have a width (zero under a null), and of text, bytes, lists and maps the lengths and then what they hold, which
-is read the same way. The digest is the SHA-256 of the type, the number of rows and the streams' own SHA-256s. Together the streams say
+A column is read as a few streams of bytes, each hashed by itself, so that it does not matter where one batch ends: which rows are null;
+the values that there are, which have a width; and of text, bytes, lists and maps the lengths and then what they hold, which is read
+the same way. The digest is the SHA-256 of the type, the number of rows and the streams' own SHA-256s. Together the streams say
 the values back exactly, so columns of one digest are the same.
 
 What SQL cannot tell apart is the same: text is text whether Arrow calls it large, a view or a dictionary, an instant is an instant in
@@ -13,8 +13,10 @@ number, the scale of a decimal and the order of a map's entries are part of what
 from __future__ import annotations
 
 import hashlib
+import math
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
+from functools import lru_cache, reduce
 from typing import Any
 
 import pyarrow as pa
@@ -73,36 +75,38 @@ def type_text(data_type: pa.DataType) -> str:
 
 
 def moved(then: pa.Array, now: pa.Array) -> pa.BooleanArray:
-    """For each row of two columns of one type, whether its values have another digest."""
+    """For each row of two columns of one type, whether its value would have another digest."""
     then, now = _plain(then), _plain(now)
-    if _leaf(then.type) is None:
+    spell = _speller(then.type)
+    if spell is None:
         pairs = zip(then.to_pylist(), now.to_pylist(), strict=True)
         return pa.array([_spelled(one) != _spelled(other) for one, other in pairs], pa.bool_())
-    differences = [pc.not_equal(then.is_valid(), now.is_valid())]
-    differences += [pc.not_equal(one, other) for one, other in zip(_values(then), _values(now), strict=True)]
-    mask = differences[0]
-    for difference in differences[1:]:
-        mask = pc.or_(mask, difference)
-    return mask
+    found = [pc.not_equal(one, other) for one, other in zip(spell(then), spell(now), strict=True)]
+    # Null beside a value or beside null is no inequality to Arrow; there, being null is what counts.
+    return pc.coalesce(reduce(pc.or_, found), pc.not_equal(then.is_valid(), now.is_valid()))
 
 
 def _streams(column: pa.Array, name: str) -> Iterator[tuple[str, bytes | memoryview]]:
     """The bytes that say a column's values, each part under its own name."""
     column = _plain(column)
-    data_type = column.type
-    yield f"{name}valid", _bytes(column.is_valid().cast(pa.uint8())) if column.null_count else b"\x01" * len(column)
-    if _leaf(data_type) is not None:
-        for number, values in enumerate(_values(column)):
+    if column.null_count:
+        yield f"{name}valid", _bytes(column.is_valid().cast(pa.uint8()))
+        column = column.drop_null()
+    else:
+        yield f"{name}valid", b"\x01" * len(column)
+    spell = _speller(column.type)
+    if spell is not None:
+        for number, values in enumerate(spell(column)):
             if kinds.is_large_binary(values.type):
                 yield f"{name}length", _bytes(pc.binary_length(values))
                 yield f"{name}bytes", _content(values)
             else:
                 yield f"{name}value{number}", _bytes(values)
-    elif kinds.is_struct(data_type):
+    elif kinds.is_struct(column.type):
         for number, child in enumerate(column.flatten()):
             yield from _streams(child, f"{name}{number}.")
-    elif not kinds.is_null(data_type):
-        yield f"{name}length", _bytes(pc.list_value_length(column).fill_null(0).cast(pa.int64()))
+    elif not kinds.is_null(column.type):
+        yield f"{name}length", _bytes(pc.list_value_length(column).cast(pa.int64()))
         yield from _streams(column.flatten(), f"{name}item.")
 
 
@@ -115,6 +119,8 @@ def _plain(column: pa.Array) -> pa.Array:
         return _plain(column.dictionary_decode())
     if kinds.is_run_end_encoded(data_type):
         return _plain(pc.run_end_decode(column))
+    if kinds.is_string_view(data_type) or kinds.is_binary_view(data_type):
+        return column.cast(pa.large_binary())
     if kinds.is_map(data_type):
         entry = pa.struct([("key", data_type.key_type), ("value", data_type.item_type)])
         return column.cast(pa.list_(entry))
@@ -124,15 +130,8 @@ def _plain(column: pa.Array) -> pa.Array:
     return column
 
 
-def _values(column: pa.Array) -> list[pa.Array]:
-    """The values of a column that is not nested, with one spelling for each and nothing under a null: large bytes, or of one width."""
-    leaf = _leaf(column.type)
-    assert leaf is not None
-    return leaf(column)
-
-
-def _leaf(data_type: pa.DataType) -> Callable[[pa.Array], list[pa.Array]] | None:
-    """What spells the values of a type. None: it is nested, or nothing but null."""
+def _speller(data_type: pa.DataType) -> Callable[[pa.Array], list[pa.Array]] | None:
+    """What gives each value of a type one spelling: large bytes, or of one width. None: it is nested, or nothing but null."""
     if kinds.is_nested(data_type) or kinds.is_null(data_type):
         return None
     if kinds.is_timestamp(data_type) or kinds.is_time(data_type) or kinds.is_duration(data_type):
@@ -140,36 +139,37 @@ def _leaf(data_type: pa.DataType) -> Callable[[pa.Array], list[pa.Array]] | None
     if kinds.is_floating(data_type):
         return _floats
     if kinds.is_boolean(data_type):
-        return lambda column: [column.fill_null(False).cast(pa.uint8())]
+        return lambda column: [column.cast(pa.uint8())]
     if kinds.is_date(data_type):
-        return lambda column: [column.cast(pa.date32()).cast(pa.int32()).fill_null(0)]
+        return lambda column: [column.cast(pa.date32()).view(pa.int32())]
     if kinds.is_decimal(data_type):
         return _decimals
     if kinds.is_integer(data_type):
-        return lambda column: [column.fill_null(0)]
+        return lambda column: [column]
     return _texts
 
 
 def _micros(column: pa.Array) -> list[pa.Array]:
     """Whole microseconds, and the nanoseconds beside them."""
     unit = column.type.unit
-    ticks = column.view(pa.int32() if column.type.bit_width == 32 else pa.int64()).cast(pa.int64()).fill_null(0)
+    ticks = column.view(pa.int32() if column.type.bit_width == 32 else pa.int64()).cast(pa.int64())
     if unit in _MICROS:
-        micros = ticks if unit == "us" else pc.multiply(ticks, _MICROS[unit])
-        return [micros, pa.repeat(pa.scalar(0, pa.int16()), len(column))]
-    micros = pc.divide(ticks, _NANOS_OF_A_MICRO)
-    return [micros, pc.subtract(ticks, pc.multiply(micros, _NANOS_OF_A_MICRO)).cast(pa.int16())]
+        micros = ticks if unit == "us" else pc.multiply(ticks, _constant(pa.int64(), _MICROS[unit].to_bytes(8, "little")))
+        none = pa.Array.from_buffers(pa.int16(), len(column), [None, pa.py_buffer(bytes(2 * len(column)))])
+        return [micros, none]
+    thousand = _constant(pa.int64(), _NANOS_OF_A_MICRO.to_bytes(8, "little"))
+    micros = pc.divide(ticks, thousand)
+    return [micros, pc.subtract(ticks, pc.multiply(micros, thousand)).cast(pa.int16())]
 
 
 def _floats(column: pa.Array) -> list[pa.Array]:
     """The bits of the numbers; a NaN is always the same one."""
     if kinds.is_float16(column.type):
         column = column.cast(pa.float32())
-    zero, nan = pa.scalar(0.0, column.type), pa.scalar(float("nan"), column.type)
-    column = column.fill_null(zero)
     nans = pc.is_nan(column)
     if pc.any(nans).as_py():
-        column = pc.if_else(nans, nan, column)
+        nan = struct.pack("<f" if column.type.bit_width == 32 else "<d", math.nan)
+        column = pc.if_else(nans, _constant(column.type, nan), column)
     return [column.view(pa.int32() if column.type.bit_width == 32 else pa.int64())]
 
 
@@ -177,14 +177,19 @@ def _decimals(column: pa.Array) -> list[pa.Array]:
     """The unscaled numbers, in as many bytes as the precision needs."""
     data_type = column.type
     kind = pa.decimal128 if data_type.precision <= _LONGEST_DECIMAL128 else pa.decimal256
-    column = column.cast(kind(data_type.precision, data_type.scale))
-    return [column.fill_null(pa.scalar(Decimal(0), column.type))]
+    return [column.cast(kind(data_type.precision, data_type.scale))]
 
 
 def _texts(column: pa.Array) -> list[pa.Array]:
     if kinds.is_fixed_size_binary(column.type):
         column = column.cast(pa.binary())
-    return [column.cast(pa.large_binary()).fill_null(b"")]
+    return [column.cast(pa.large_binary())]
+
+
+@lru_cache(maxsize=16)
+def _constant(data_type: pa.DataType, content: bytes) -> pa.Scalar:
+    """A number, from its bytes: Arrow's own way from a Python number imports pandas, which takes longer than many a training set."""
+    return pa.Array.from_buffers(data_type, 1, [None, pa.py_buffer(content)])[0]
 
 
 def _bytes(values: pa.Array) -> bytes | memoryview:
