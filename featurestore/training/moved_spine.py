@@ -19,19 +19,24 @@ _DUCKDB = dialect_named("duckdb")
 _THEN, _NOW = "spine_then", "spine_now"
 
 
-def moved_rows(job: RetrievalJob, locked: Path, columns: Sequence[str]) -> tuple[int, int]:
+def moved_rows(job: RetrievalJob, locked: Path, columns: Sequence[str]) -> tuple[int, int] | tuple[None, None]:
     """How many rows the job's spine has that the locked file has not, and the other way round; duplicates count as often as they occur.
 
     Args:
         job: whose spine is meant.
         locked: the locked file.
         columns: those of the spine, which both have.
+
+    None where rows cannot be told apart, as with columns of a type that has no equality.
     """
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect(config={"temp_directory": scratch}) as connection:
         with job.spine_rows() as now:
             _keep(connection, _NOW, now)
-        _keep(connection, _THEN, ParquetRows(locked, tuple(columns)).open())
-        return _more(connection, columns, _NOW, _THEN), _more(connection, columns, _THEN, _NOW)
+        try:
+            _keep(connection, _THEN, ParquetRows(locked, tuple(columns)).open())
+            return _more(connection, columns, _NOW, _THEN), _more(connection, columns, _THEN, _NOW)
+        except (duckdb.BinderException, duckdb.NotImplementedException):
+            return None, None
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, name: str, rows: object) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurestore.errors import EntityDataframeError, RequestError, did_you_mean
 from featurestore.warehouse.base import BATCH_ROWS
@@ -32,6 +31,8 @@ class ParquetRows:
 
     def open(self) -> pa.RecordBatchReader:
         """A stream of them. Raises EntityDataframeError where there is no such file, or it lacks a column."""
+        import pyarrow.parquet as pq
+
         try:
             file = pq.ParquetFile(self.path)
         except (OSError, pa.ArrowInvalid) as error:
@@ -70,6 +71,8 @@ def write_parquet(target: Path, schema: pa.Schema, batches: Iterable[pa.RecordBa
     Args:
         lock: asked once all batches are through. None: the file has no lock.
     """
+    import pyarrow.parquet as pq
+
     rows = 0
     with _unfinished(target) as data, _unfinished(lock_path(target)) as locked:
         with pq.ParquetWriter(data, schema) as writer:

@@ -26,7 +26,7 @@ from .comparison import (
     compare_spines,
     same_questions,
 )
-from .lock import DATAFRAME, MODEL, Lock, read_lock, to_json
+from .lock import DATAFRAME, MODEL, SQL, Lock, read_lock, to_json
 from .moved_spine import moved_rows
 from .parquet_files import ParquetRows, checked_target, data_path, lock_path, write_parquet
 from .retrieval import RetrievalJob
@@ -268,5 +268,12 @@ def _not_the_spine(path: Path, then: Lock, now: Lock) -> str:
 
 
 def _spine_needed(path: Path, then: Lock, fate: str) -> str:
-    given = "a dataframe" if then.spine.given == DATAFRAME else f"a {then.spine.given} that cannot be asked again"
+    given = _NOT_TO_BE_HAD[then.spine.given]
     return f"The spine of {path} was {given}, and the file that has its rows {fate}. Give the spine: --spine FILE (entity_df=…)."
+
+
+_NOT_TO_BE_HAD = {
+    DATAFRAME: "a dataframe",
+    MODEL: "a model that no longer exists",
+    SQL: "SQL that the lock withholds, since it seemed to hold a credential",
+}

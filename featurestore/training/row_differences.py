@@ -112,11 +112,17 @@ class LockedRows:
         self._row += now.num_rows
 
     def _example(self, column: ComparedColumn, then: pa.RecordBatch, now: pa.RecordBatch, row: int) -> Example:
-        def value(batch: pa.RecordBatch, name: str) -> Any:
-            return batch.column(name)[row].as_py()
+        asked = now.slice(row, 1)
+        keys = {name: _shown(asked.column(name)) for name in column.keys}
+        values = (_shown(rows.column(column.name).slice(row, 1)) for rows in (then, now))
+        return Example(self._row + row, keys, _shown(asked.column(column.event_timestamp)), *values)
 
-        keys = {name: value(now, name) for name in column.keys}
-        return Example(self._row + row, keys, value(now, column.event_timestamp), value(then, column.name), value(now, column.name))
+
+def _shown(one: pa.Array) -> Any:
+    """The one value of a column, as Python has it: without the nanoseconds, which only pandas could say."""
+    if pa.types.is_timestamp(one.type) and one.type.unit == "ns":
+        one = one.cast(pa.timestamp("us", one.type.tz), safe=False)
+    return one[0].as_py()
 
 
 def _moved(then: pa.Array, now: pa.Array) -> pa.BooleanArray | None:

@@ -124,7 +124,7 @@ def test_a_credential_in_the_spine_is_written_nowhere_and_the_set_can_still_be_r
     assert '"entity_df"' in lock["sql"]["text"]
     assert store.rebuild_training_set(path).same
     path.unlink()
-    with pytest.raises(LockError, match=r"was a sql that cannot be asked again.*--spine"):
+    with pytest.raises(LockError, match=r"was SQL that the lock withholds.*--spine"):
         store.rebuild_training_set(path)
     assert store.rebuild_training_set(path, entity_df=SPINE).same
 
