@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from featurestore.registry.definitions import Column, Relation
 
@@ -42,6 +42,23 @@ class WarehouseSession(Protocol):
     def create_table(self, relation: Relation, query: exp.Query) -> int:
         """Create or replace a table with the answer of a query, at once or not at all, and say how many rows it has."""
         ...
+
+
+@runtime_checkable
+class TimeTravel(Protocol):
+    """What a session can do beside, where the warehouse keeps the past of its tables: Snowflake, BigQuery, Delta, Iceberg."""
+
+    def time_travel_point(self) -> str:
+        """What to write into a query, some day later, to read the tables as they are now, in the warehouse's own words.
+
+        Asked before a job reads anything, so that nothing it reads is older: `TIMESTAMP => '2024-03-01 10:00:00.123 +0000'`.
+        """
+        ...
+
+
+def time_travel_point(session: WarehouseSession) -> str | None:
+    """The point by which a later query can read what the session reads now; None where the warehouse forgets."""
+    return session.time_travel_point() if isinstance(session, TimeTravel) else None
 
 
 class Warehouse(Protocol):
