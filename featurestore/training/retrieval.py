@@ -20,17 +20,17 @@ from sqlglot.errors import SqlglotError
 
 from featurestore.arrow import arrow_type, conformed
 from featurestore.errors import NotInstalledError, RequestError, WarehouseError
-from featurestore.registry.definitions import Relation
+from featurestore.registry.definitions import FeatureView, Relation
 from featurestore.registry.registry import RequestedView
 from featurestore.registry.value_types import UNRESOLVED
 from featurestore.sql.dialects import Dialect, dialect_named
 from featurestore.sql.expressions import column, relation, render, table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point_in_time_query, point_in_time_stages
-from featurestore.warehouse.base import Warehouse, WarehouseSession, time_travel_point
+from featurestore.warehouse.base import IndexedSession, Warehouse, WarehouseSession, time_travel_point
 
 from .lock import Answered, Lock, LockedColumn, LockedWarehouse, Origin, holds_credential, make_lock, to_json
 from .parquet_files import checked_target, write_parquet
-from .plan import Explanation, decide
+from .plan import Explanation, decide, is_lookup_index
 from .recorded import RecordedAnswer
 from .spine import UPLOADED, LoadedSpine, SpineSource, SpineUse, checked_spine, spine_source
 
@@ -218,7 +218,10 @@ def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, 
     spine_rows = session.row_count(table(UPLOADED)) or 0
     if use.first_rows is not None:
         spine_rows = min(spine_rows, use.first_rows)
-    decisions = tuple(decide(part.view, dialect, spine_rows, _view_rows(session, part)) for part in job.views)
+    decisions = tuple(
+        decide(part.view, dialect, spine_rows, _view_rows(session, part), indexed=_is_indexed(session, part.view, loaded, dialect))
+        for part in job.views
+    )
     return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions), point)
 
 
@@ -231,6 +234,13 @@ def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | Non
             f"Feature view {view.name!r} cannot be read from {view.relation}. "
             f"Run `dbt build --select {view.name}` if it is not built yet.\n{error}"
         ) from error
+
+
+def _is_indexed(session: WarehouseSession, view: FeatureView, loaded: LoadedSpine, dialect: Dialect) -> bool:
+    if not (dialect.indexed_lookup and isinstance(session, IndexedSession)):
+        return False
+    spine = {each.name: each.value_type for each in loaded.columns}
+    return any(is_lookup_index(columns, view, spine) for columns in session.indexes(relation(view.relation)))
 
 
 def _as_declared(answer: pa.RecordBatchReader, views: Sequence[RequestedView]) -> pa.RecordBatchReader:

@@ -61,6 +61,15 @@ def time_travel_point(session: WarehouseSession) -> str | None:
     return session.time_travel_point() if isinstance(session, TimeTravel) else None
 
 
+@runtime_checkable
+class IndexedSession(WarehouseSession, Protocol):
+    """A session with a warehouse whose tables have indexes."""
+
+    def indexes(self, of: exp.Table) -> Sequence[tuple[str, ...]]:
+        """The columns of each index of a relation by which any row of it is found, in order."""
+        ...
+
+
 class Warehouse(Protocol):
     """A target of the dbt profile."""
 
