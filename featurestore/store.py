@@ -221,9 +221,12 @@ class FeatureStore:
     def latest_sql(self, features: WantedFeatures) -> dict[str, str]:
         """For each view that `features` names, the query that a full materialization would run now."""
         from featurestore.sql.latest import latest_rows
+        from featurestore.sql.steps import step_rows
 
         return {
-            part.view.name: latest_rows(part.view, self._clock(), self._warehouse.dialect).sql(self._warehouse.dialect, pretty=True)
+            part.view.name: (step_rows if part.view.aggregated else latest_rows)(part.view, self._clock(), self._warehouse.dialect).sql(
+                self._warehouse.dialect, pretty=True
+            )
             for part in self.registry.resolve(features, full_feature_names=True)
         }
 

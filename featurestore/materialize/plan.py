@@ -8,6 +8,8 @@ Without being told otherwise, the last dbt run decides: each feature view whose 
   keys with a row written since the last watermark, or with one that has come to count since, are read. The run first compares a
   digest of all rows from before the watermark; where they are not what they were (late rows under an old created timestamp, a
   rebuild, an update by hand), or the warehouse cannot tell, it reads in full after all.
+
+A view of aggregations is due again, without another dbt run, when half of the time is over for which what is online is exact.
 """
 
 from __future__ import annotations
@@ -124,7 +126,7 @@ def _why_not(
 
 
 def _due(watermark: Watermark | None, now: datetime) -> bool:
-    """Whether rows that did not count at the last publication count now."""
+    """Whether rows that did not count at the last publication count now, or windows of what is online will soon not be known."""
     return watermark is not None and watermark.next_change is not None and as_utc(watermark.next_change) <= as_utc(now)
 
 
@@ -152,6 +154,8 @@ def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | Non
         return "not online yet"
     if watermark.definition != fingerprint(view):
         return "its definition changed"
+    if view.aggregated:
+        return "windows change as time goes by"
     if view.materialized != "incremental":
         return f"a {view.materialized} is rebuilt as a whole"
     if run is not None and run.full_refresh:

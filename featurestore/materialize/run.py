@@ -8,7 +8,7 @@ be published.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,11 +24,13 @@ from featurestore.online_store.base import EncodedRows, KeySpace, OnlineStore, W
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.sql.latest import latest_rows, view_bounds
+from featurestore.sql.steps import step_rows
 from featurestore.timestamps import FIRST_INSTANT, LAST_INSTANT, as_utc, duration_micros, from_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
 from .served import announce
+from .steps import stepped_rows
 from .watermarks import Watermark, fingerprint, read_watermarks, write_watermark
 
 Progress = Callable[[str, int], None]
@@ -141,16 +143,10 @@ def _publish(
         bounds = _bounds(session, warehouse, task, at)
         mode, reason = _checked(task, bounds)
         since = task.online if mode is Mode.INCREMENTAL else None
-        statement = latest_rows(
-            view,
-            at,
-            warehouse.dialect,
-            changed_since=since.created_timestamp if since else None,
-            counted_at=since.at if since else None,
-            not_before=at - lifetime if lifetime is not None else None,
-        )
+        not_before = at - lifetime if lifetime is not None else None
+        batches = _published_rows(session, view, at, warehouse.dialect, since, not_before)
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
-        for batch, encoded in _encoded_ahead(session.query(statement), encoder):
+        for batch, encoded in _encoded_ahead(batches, encoder):
             store.write(encoded, write_mode, expires_after=None if lifetime is None else duration_micros(lifetime))
             rows += len(encoded)
             newest = _newest(newest, batch, len(view.join_keys))
@@ -182,7 +178,27 @@ def _publish(
     return Published(view.name, mode, reason, rows, removed, time.perf_counter() - started)
 
 
+def _published_rows(
+    session: WarehouseSession, view: FeatureView, at: datetime, dialect: str, since: Watermark | None, not_before: datetime | None
+) -> Iterable[pa.RecordBatch]:
+    """The rows to publish, as the encoder takes them."""
+    if view.aggregated:
+        return stepped_rows(session.query(step_rows(view, at, dialect)), view, at)
+    statement = latest_rows(
+        view,
+        at,
+        dialect,
+        changed_since=since.created_timestamp if since else None,
+        counted_at=since.at if since else None,
+        not_before=not_before,
+    )
+    rows: Iterable[pa.RecordBatch] = session.query(statement)
+    return rows
+
+
 def _bounds(session: WarehouseSession, warehouse: Warehouse, task: Task, at: datetime) -> _Bounds:
+    if task.view.aggregated:
+        return _Bounds(created_timestamp=None, digest=None, next_change=at + task.view.exact_for / 2, digest_then=None)
     since = task.online.created_timestamp if task.mode is Mode.INCREMENTAL and task.online else None
     statement = view_bounds(task.view, at, warehouse.dialect, digested=only_appended(task.view), created_by=since)
     answer = session.query(statement).read_all()
@@ -211,7 +227,7 @@ def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
     return task.mode, task.reason
 
 
-def _encoded_ahead(batches: pa.RecordBatchReader, encoder: RowEncoder) -> Iterator[tuple[pa.RecordBatch, EncodedRows]]:
+def _encoded_ahead(batches: Iterable[pa.RecordBatch], encoder: RowEncoder) -> Iterator[tuple[pa.RecordBatch, EncodedRows]]:
     """The rows part by part, as they came and encoded; the next part is fetched and encoded while the caller writes this one."""
     parts = (part for batch in batches for part in encoder.parts(batch))
 
@@ -247,5 +263,9 @@ def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int)
 
 
 def _lifetime(view: FeatureView) -> timedelta | None:
-    """How long after its event time a row is kept online. None: for ever, as under a TTL of more than a century."""
-    return None if view.ttl is None or view.ttl > timedelta(days=36_500) else view.ttl + max(view.ttl, CLEANED_UP_AFTER)
+    """How long a row is kept online: after its event time, or of a view of aggregations after it was written.
+
+    None: for ever, as under a TTL of more than a century.
+    """
+    counts_for = view.exact_for if view.aggregated else view.ttl
+    return None if counts_for is None or counts_for > timedelta(days=36_500) else counts_for + max(counts_for, CLEANED_UP_AFTER)
