@@ -19,7 +19,7 @@
     {%- if not unit -%}
       {{ featurestore._no_duration(duration) }}
     {%- endif -%}
-    {%- set moved.instant = dbt.dateadd(unit, amount | int, moved.instant) -%}
+    {%- set moved.instant = dbt.dateadd(unit, amount | int, moved.instant) | trim -%}
   {%- endfor -%}
   {{ return(moved.instant) }}
 {%- endmacro %}
