@@ -7,6 +7,15 @@
   {{ return(expression ~ ' desc nulls last') }}
 {%- endmacro %}
 
+{#- T-SQL has no words for it and does it unasked. -#}
+{% macro sqlserver__greatest_first(expression) -%}
+  {{ return(expression ~ ' desc') }}
+{%- endmacro %}
+
+{% macro fabric__greatest_first(expression) -%}
+  {{ return(expression ~ ' desc') }}
+{%- endmacro %}
+
 
 {#- What a feature's values are ordered by where rows tie: several expressions where one does not order them as everywhere else. -#}
 {% macro _tie_values(expression, data_type) -%}
@@ -15,4 +24,47 @@
 
 {% macro default__tie_values(expression, data_type) -%}
   {{ return([expression]) }}
+{%- endmacro %}
+
+{#- Text by its code points, whatever collation the database has. JSON has no order of its own. -#}
+{% macro postgres__tie_values(expression, data_type) -%}
+  {%- if data_type.endswith(']') -%}
+    {{ return([expression]) }}
+  {%- elif data_type.startswith('json') -%}
+    {{ return(['cast(' ~ expression ~ ' as text) collate "C"']) }}
+  {%- elif data_type.startswith('char') or data_type in ('text', 'bpchar', 'varchar', 'name', 'citext') -%}
+    {{ return([expression ~ ' collate "C"']) }}
+  {%- endif -%}
+  {{ return([expression]) }}
+{%- endmacro %}
+
+{#- Maps have no order there. -#}
+{% macro spark__tie_values(expression, data_type) -%}
+  {{ return(['to_json(' ~ expression ~ ')' if modules.re.match('(array|struct|map)', data_type) else expression]) }}
+{%- endmacro %}
+
+{#- Lists and structs have no order there, and not-a-number stands below every number. -#}
+{% macro bigquery__tie_values(expression, data_type) -%}
+  {%- if modules.re.match('(array|struct|json)', data_type) -%}
+    {{ return(['to_json_string(' ~ expression ~ ')']) }}
+  {%- elif data_type.startswith('float') -%}
+    {{ return(['is_nan(' ~ expression ~ ')', expression]) }}
+  {%- endif -%}
+  {{ return([expression]) }}
+{%- endmacro %}
+
+{% macro trino__tie_values(expression, data_type) -%}
+  {{ return(['json_format(cast(' ~ expression ~ ' as json))' if modules.re.match('(array|row|map|json)', data_type) else expression]) }}
+{%- endmacro %}
+
+{% macro athena__tie_values(expression, data_type) -%}
+  {{ return(featurestore.trino__tie_values(expression, data_type)) }}
+{%- endmacro %}
+
+{% macro sqlserver__tie_values(expression, data_type) -%}
+  {{ return([expression ~ ' collate Latin1_General_BIN2' if 'char' in data_type or 'text' in data_type else expression]) }}
+{%- endmacro %}
+
+{% macro fabric__tie_values(expression, data_type) -%}
+  {{ return([expression ~ ' collate Latin1_General_100_BIN2_UTF8' if 'char' in data_type or 'text' in data_type else expression]) }}
 {%- endmacro %}
