@@ -5,7 +5,7 @@
 {% macro _feature_view(node) -%}
   {%- set declared = featurestore._declared_by(node) -%}
   {%- set relation = featurestore._history_relation(node) -%}
-  {%- set columns = featurestore._columns_of_node(node, declared.relation if relation.is_cte else relation) -%}
+  {%- set columns = featurestore._columns_of_node(node, relation) -%}
   {%- set view = {
     'name': declared.name,
     'columns': columns,
@@ -31,6 +31,9 @@
     'valid_to': featurestore._view_column(view, declared.valid_to),
     'is_deleted': featurestore._view_column(view, declared.is_deleted),
   }) -%}
+  {%- for instant in [view.timestamp, view.created_timestamp, view.valid_to] | select -%}
+    {%- do featurestore._require_type(instant, "feature view '" ~ view.name ~ "'") -%}
+  {%- endfor -%}
   {%- do view.update({
     'features': featurestore._features_of(view, declared),
     'overlaps': declared.valid_to is not none and not featurestore._has_disjoint_validity(view, node, declared),
@@ -71,6 +74,20 @@
 
 {% macro _believed_column(name) -%}
   {{ return({'name': name, 'data_type': '', 'quoted': featurestore._quoted(name)}) }}
+{%- endmacro %}
+
+
+{#-
+  Fails where nobody knows the type of a timestamp that is about to be compared: whether it is zoned decides which instant it is. Only a
+  query that is shown, and not run, may be of models that are not built yet.
+-#}
+{% macro _require_type(column, of) -%}
+  {%- if not column.data_type and flags.WHICH not in ('compile', 'generate') -%}
+    {{ featurestore._refuse(
+      "The type of '" ~ column.name ~ "' of " ~ of ~ " is not known, and so not whether it is in UTC. Declare its data_type under `columns`,"
+      ~ " or materialize the model as a table or a view."
+    ) }}
+  {%- endif -%}
 {%- endmacro %}
 
 

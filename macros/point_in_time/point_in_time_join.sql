@@ -12,6 +12,11 @@
     {#- dbt is finding out what the model depends on. An exposure cannot be read yet, a list can. -#}
     {{ return(featurestore._refer_to(features)) }}
   {%- endif -%}
+  {%- if not graph.nodes -%}
+    {{ featurestore._refuse(
+      "dbt shows no feature views to a unit test, so a training set cannot have one. Test what goes into it, and its rows with data tests."
+    ) }}
+  {%- endif -%}
   {%- set views = featurestore._requested_views(featurestore._references(features, service), service) -%}
   {%- set asked = featurestore._asked_spine(spine, event_timestamp, views, full_feature_names) -%}
 with {{ asked.cte }} as (
@@ -61,9 +66,10 @@ left join {{ view.ctes.answer }}
   {%- if spine is string -%}
     {{ featurestore._refuse("`spine` is the relation whose rows are asked about, like spine=ref('departures'), and not the text '" ~ spine ~ "'.") }}
   {%- endif -%}
-  {%- set columns = featurestore._columns_of_relation(spine) -%}
+  {%- set columns = featurestore._columns_of_node(featurestore._node_behind(spine), spine) -%}
   {%- set asked = {'name': spine.identifier, 'cte': featurestore._quoted('spine'), 'columns': columns} -%}
   {%- do asked.update({'timestamp': featurestore._spine_column(asked, event_timestamp, "Say event_timestamp='…' if it has another name.")}) -%}
+  {%- do featurestore._require_type(asked.timestamp, "the spine '" ~ asked.name ~ "'") -%}
   {%- set taken = asked.columns | map(attribute='name') | map('lower') | list -%}
   {%- for view in views -%}
     {%- set spine_keys = {} -%}

@@ -92,7 +92,7 @@
 -#}
 {% macro _require_dependencies(nodes, service) -%}
   {%- set missing = [] -%}
-  {%- for node in nodes if model.resource_type != 'unit_test' and node.unique_id not in model.depends_on.nodes -%}
+  {%- for node in nodes if node.unique_id not in model.depends_on.nodes -%}
     {%- do missing.append('-- depends_on: {' ~ '{ ' ~ featurestore._ref_text(node) ~ ' }' ~ '}') -%}
   {%- endfor -%}
   {%- if missing -%}

@@ -36,6 +36,19 @@
 {%- endmacro %}
 
 
+{#- The graph's entry of the model or source that a relation of this model's SQL stands for; empty where there is none. -#}
+{% macro _node_behind(relation) -%}
+  {%- set identifier = modules.re.sub('^__dbt__cte__', '', relation.identifier) | lower -%}
+  {%- for unique_id in model.depends_on.nodes -%}
+    {%- set node = graph.nodes.get(unique_id) or graph.sources.get(unique_id) or {} -%}
+    {%- if (node.get('alias') or node.get('identifier') or '') | lower == identifier -%}
+      {{ return(node) }}
+    {%- endif -%}
+  {%- endfor -%}
+  {{ return({}) }}
+{%- endmacro %}
+
+
 {#- The column of that name, or none. Its case matters only where two columns differ by nothing else. -#}
 {% macro _column_named(name, columns) -%}
   {%- set spelled = featurestore._spelled(name, columns | map(attribute='name') | list) -%}

@@ -77,7 +77,9 @@ def _can_be_declared(world: World) -> bool:
 def run_worlds(directory: Path, running: RunningWarehouse, asked: Sequence[AskedWorld]) -> DbtRun:
     """Write the project, fill the warehouse, and have dbt build every training set."""
     write = _Project(directory)
-    write.file("dbt_project.yml", {"name": "worlds", "version": "1.0.0", "profile": "worlds", "flags": {"send_anonymous_usage_stats": False}})
+    write.file(
+        "dbt_project.yml", {"name": "worlds", "version": "1.0.0", "profile": "worlds", "flags": {"send_anonymous_usage_stats": False}}
+    )
     write.file("profiles.yml", {"worlds": {"target": "dev", "outputs": {"dev": _reached_from_anywhere(running)}}})
     for each in asked:
         schema = running.relation(each.view).schema
