@@ -12,7 +12,7 @@ import pytest
 from reference import features_at, instant
 from sqlglot import exp
 from warehouses import WAREHOUSES, RunningWarehouse, opened
-from world_project import ASKED_AT, NUMBER, AskedWorld, run_worlds, some_worlds
+from world_project import ASKED_AT, AskedWorld, run_worlds, some_worlds
 
 from featurestore import FeatureStore, ref
 from featurestore.sql.expressions import relation

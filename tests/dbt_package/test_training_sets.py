@@ -115,7 +115,10 @@ def test_it_compiles_before_anything_is_built(project: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("unknown_service", "There is no feature service 'chrun_model', an exposure with meta.feature_service. Did you mean 'churn_model'?"),
+        (
+            "unknown_service",
+            "There is no feature service 'chrun_model', an exposure with meta.feature_service. Did you mean 'churn_model'?",
+        ),
         ("unknown_feature", "Feature view 'customer_orders' has no feature 'order_7d'. Did you mean 'orders_7d'?"),
         ("no_feature_view", "There is no feature view 'clicks'. There is: customer_orders, "),
         ("no_reference", "'customer_orders' is no feature reference. Write it like 'customer_orders:orders_7d'"),
@@ -123,7 +126,10 @@ def test_it_compiles_before_anything_is_built(project: Path, tmp_path: Path) -> 
         ("a_spine_with_the_name_of_a_feature", "Two columns would be called 'orders_7d', one of them a feature of 'customer_orders'."),
         ("neither_service_nor_features", "Ask for either a service, like service='churn_model', or features"),
         ("unknown_timestamp", "The spine labels has no column 'event_time'. Say event_timestamp='…' if it has another name. Did you mean"),
-        ("a_spine_without_the_key", "The spine clicks_by_page has no column 'customer_id'. Feature view 'customer_orders' is joined by it."),
+        (
+            "a_spine_without_the_key",
+            "The spine clicks_by_page has no column 'customer_id'. Feature view 'customer_orders' is joined by it.",
+        ),
         ("a_spine_of_text", "`spine` is the relation whose rows are asked about, like spine=ref('departures')"),
         ("a_spine_of_unknown_type", "The type of 'event_timestamp' of the spine '__dbt__cte__untyped_labels' is not known"),
         ("view_with_an_unknown_column", "'no_such_column' has no column 'orderd_at'. Did you mean 'ordered_at'?"),
@@ -134,9 +140,7 @@ def test_the_error_says_what_to_write(model: str, words: str, built: DbtRun) -> 
     assert words in message(built, model)
 
 
-def test_a_service_whose_models_dbt_does_not_know_of_is_an_error_that_gives_the_lines_to_paste(
-    built: DbtRun, tmp_path: Path
-) -> None:
+def test_a_service_whose_models_dbt_does_not_know_of_is_an_error_that_gives_the_lines_to_paste(built: DbtRun, tmp_path: Path) -> None:
     told = message(built, "service_without_its_models")
     lines = [line.strip() for line in told.splitlines() if line.strip().startswith("-- depends_on")]
     assert lines == [
