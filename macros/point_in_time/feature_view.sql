@@ -35,7 +35,11 @@
     {%- do featurestore._require_type(instant, "feature view '" ~ view.name ~ "'") -%}
   {%- endfor -%}
   {%- do view.update({
-    'features': featurestore._features_of(view, declared),
+    'is_aggregated': declared.aggregations is not none,
+    'features': (
+      featurestore._features_of(view, declared)
+      if declared.aggregations is none else featurestore._aggregated_features(view, declared.aggregations)
+    ),
     'overlaps': declared.valid_to is not none and not featurestore._has_disjoint_validity(view, node, declared),
   }) -%}
   {{ return(view) }}

@@ -1,6 +1,6 @@
 {#- The names that the query of one view uses, so that they meet no column of the view or of the spine. -#}
 {% macro _name_parts(view, number, views, asked) -%}
-  {%- set taken = (view.columns + asked.columns) | map(attribute='name') | map('lower') | list -%}
+  {%- set taken = (view.columns + asked.columns + view.features) | map(attribute='name') | map('lower') | list -%}
   {%- set names = {} -%}
   {%- for name in ['asked_at', 'happened_at', 'written_at', 'known_at', 'ends_at', 'is_asked', 'newest', 'place'] -%}
     {%- do names.update({name: featurestore._quoted(featurestore._unused(name, taken))}) -%}
@@ -9,7 +9,9 @@
   {%- set before = views[:number - 1] | map(attribute='prefix') | map('lower') | list -%}
   {%- do view.update({'prefix': featurestore._unused(prefix, before), 'names': names}) -%}
   {%- set ctes = {} -%}
-  {%- for part in ['asked', 'known', 'timeline', 'seen', 'found', 'history', 'answer'] -%}
+  {%- for part in [
+    'asked', 'known', 'timeline', 'seen', 'found', 'history', 'answer', 'events', 'windows', 'means', 'deviations'
+  ] -%}
     {%- do ctes.update({part: featurestore._quoted(view.prefix ~ '_' ~ part)}) -%}
   {%- endfor -%}
   {%- do view.update({'ctes': ctes}) -%}
@@ -45,8 +47,5 @@
 
 {#- A join key as it is compared: what counts as text (a UUID, an enumeration) as text. -#}
 {% macro _key_value(expression, data_type) -%}
-  {%- if modules.re.match('(uuid|enum|user-defined|uniqueidentifier)', data_type | lower) -%}
-    {{ return('cast(' ~ expression ~ ' as ' ~ api.Column.translate_type('string') ~ ')') }}
-  {%- endif -%}
-  {{ return(expression) }}
+  {{ return(featurestore._text_of(expression, data_type) if featurestore._counts_as_text(data_type) else expression) }}
 {%- endmacro %}

@@ -7,19 +7,9 @@
 -#}
 {% macro _answer_of_view(view, asked) -%}
   {%- set ctes, names = view.ctes, view.names -%}
--- {{ view.name }}
 {{ ctes.asked }} as (
 
-    select distinct
-        {%- for key in view.join_keys %}
-        {{ featurestore._spine_key(asked, key, asked.cte) }} as {{ key.quoted }},
-        {%- endfor %}
-        {{ featurestore._spine_instant(asked, asked.cte) }} as {{ names.asked_at }}
-    from {{ asked.cte }}
-    where {{ asked.cte }}.{{ asked.timestamp.quoted }} is not null
-    {%- for key in view.join_keys %}
-        and {{ asked.cte }}.{{ featurestore._quoted(view.spine_keys[key.name].name) }} is not null
-    {%- endfor %}
+    {{ featurestore._asked_rows(view, asked) }}
 
 ),
 {{ ctes.known }} as (
@@ -69,15 +59,36 @@
 {%- endmacro %}
 
 
+{#- Each entity key and instant that the spine asks about, once. -#}
+{% macro _asked_rows(view, asked) -%}
+select distinct
+        {%- for key in view.join_keys %}
+        {{ featurestore._spine_key(asked, key, asked.cte) }} as {{ key.quoted }},
+        {%- endfor %}
+        {{ featurestore._spine_instant(asked, asked.cte) }} as {{ view.names.asked_at }}
+    from {{ asked.cte }}
+    where {{ asked.cte }}.{{ asked.timestamp.quoted }} is not null
+    {%- for key in view.join_keys %}
+        and {{ asked.cte }}.{{ featurestore._quoted(view.spine_keys[key.name].name) }} is not null
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#- The event timestamp of a row of the view itself. -#}
+{% macro _happened(view) -%}
+  {{ return(featurestore.as_utc(view.timestamp.quoted, view.timestamp.data_type)) }}
+{%- endmacro %}
+
+
 {#-
-  The rows of a view that can be anybody's answer: keys, timestamps as UTC, and those features.
+  The rows of a view that can be anybody's answer: keys, timestamps as UTC, those features, and `more`, each `expression as name`.
 
   A row without a key or a timestamp is nobody's, one that records a deletion has no values, and one that ends before it is known never
   counts.
 -#}
-{% macro _known_rows(view, features) -%}
+{% macro _known_rows(view, features, more=[]) -%}
   {%- set names = view.names -%}
-  {%- set happened = featurestore.as_utc(view.timestamp.quoted, view.timestamp.data_type) -%}
+  {%- set happened = featurestore._happened(view) -%}
   {%- set available = featurestore.add_duration(happened, view.available_after) if view.available_after else happened -%}
   {%- set written = featurestore.as_utc(view.created_timestamp.quoted, view.created_timestamp.data_type) if view.created_timestamp -%}
   {%- set ends = featurestore.as_utc(view.valid_to.quoted, view.valid_to.data_type) if view.valid_to -%}
@@ -96,6 +107,9 @@ select
         {%- endif -%}
         {%- for feature in features %},
         {{ feature.quoted }}
+        {%- endfor -%}
+        {%- for expression in more %},
+        {{ expression }}
         {%- endfor %}
     from {{ view.relation }}
     where {{ view.timestamp.quoted }} is not null

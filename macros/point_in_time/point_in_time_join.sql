@@ -25,7 +25,8 @@ with {{ asked.cte }} as (
 
 ),
 {%- for view in views %}
-{{ featurestore._answer_of_view(view, asked) }}{{ ',' if not loop.last }}
+-- {{ view.name }}
+{{ featurestore._answer_of_windows(view, asked) if view.is_aggregated else featurestore._answer_of_view(view, asked) }}{{ ',' if not loop.last }}
 {%- endfor %}
 
 select

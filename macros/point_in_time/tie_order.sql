@@ -19,22 +19,13 @@
 
 {#- What a feature's values are ordered by where rows tie: several expressions where one does not order them as everywhere else. -#}
 {% macro _tie_values(expression, data_type) -%}
+  {%- if featurestore._counts_as_text(data_type) or featurestore._is_text(data_type) -%}
+    {{ return([featurestore._text_in_order(expression, data_type)]) }}
+  {%- endif -%}
   {{ return(adapter.dispatch('tie_values', 'featurestore')(expression, data_type | lower)) }}
 {%- endmacro %}
 
 {% macro default__tie_values(expression, data_type) -%}
-  {{ return([expression]) }}
-{%- endmacro %}
-
-{#- Text by its code points, whatever collation the database has. JSON has no order of its own. -#}
-{% macro postgres__tie_values(expression, data_type) -%}
-  {%- if data_type.endswith(']') -%}
-    {{ return([expression]) }}
-  {%- elif data_type.startswith('json') -%}
-    {{ return(['cast(' ~ expression ~ ' as text) collate "C"']) }}
-  {%- elif data_type.startswith('char') or data_type in ('text', 'bpchar', 'varchar', 'name', 'citext') -%}
-    {{ return([expression ~ ' collate "C"']) }}
-  {%- endif -%}
   {{ return([expression]) }}
 {%- endmacro %}
 
@@ -45,26 +36,18 @@
 
 {#- Lists and structs have no order there, and not-a-number stands below every number. -#}
 {% macro bigquery__tie_values(expression, data_type) -%}
-  {%- if modules.re.match('(array|struct|json)', data_type) -%}
+  {%- if modules.re.match('(array|struct)', data_type) -%}
     {{ return(['to_json_string(' ~ expression ~ ')']) }}
   {%- elif data_type.startswith('float') -%}
-    {{ return(['is_nan(' ~ expression ~ ')', expression]) }}
+    {{ return(['case when is_nan(' ~ expression ~ ') then 1 else 0 end', expression]) }}
   {%- endif -%}
   {{ return([expression]) }}
 {%- endmacro %}
 
 {% macro trino__tie_values(expression, data_type) -%}
-  {{ return(['json_format(cast(' ~ expression ~ ' as json))' if modules.re.match('(array|row|map|json)', data_type) else expression]) }}
+  {{ return(['json_format(cast(' ~ expression ~ ' as json))' if modules.re.match('(array|row|map)', data_type) else expression]) }}
 {%- endmacro %}
 
 {% macro athena__tie_values(expression, data_type) -%}
   {{ return(featurestore.trino__tie_values(expression, data_type)) }}
-{%- endmacro %}
-
-{% macro sqlserver__tie_values(expression, data_type) -%}
-  {{ return([expression ~ ' collate Latin1_General_BIN2' if 'char' in data_type or 'text' in data_type else expression]) }}
-{%- endmacro %}
-
-{% macro fabric__tie_values(expression, data_type) -%}
-  {{ return([expression ~ ' collate Latin1_General_100_BIN2_UTF8' if 'char' in data_type or 'text' in data_type else expression]) }}
 {%- endmacro %}

@@ -34,6 +34,7 @@
     'available_after': said.get('available_after') or defaults.get('available_after'),
     'late_data': (said.get('late_data') or defaults.get('late_data') or 'as_event') if created else 'as_event',
     'features': said.get('features'),
+    'aggregations': said.get('aggregations'),
     'valid_to': snapshot.get('dbt_valid_to'),
     'is_deleted': snapshot.get('dbt_is_deleted') if config.get('hard_deletes') == 'new_record' else none,
     'snapshot_columns': snapshot.values() | list,

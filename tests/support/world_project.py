@@ -56,16 +56,17 @@ class AskedWorld:
         return pa.table({NUMBER: numbers, **self.world.spine_columns(ASKED_AT)})
 
 
-def some_worlds(validity: str, count: int) -> list[AskedWorld]:
-    """That many random worlds."""
+def some_worlds(count: int) -> list[AskedWorld]:
+    """So many random worlds of each kind: without validity ranges, with disjoint ones, and with any."""
     drawn: list[World] = []
 
-    @settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(world=worlds(validity).filter(_can_be_declared))
     def draw(world: World) -> None:
         drawn.append(world)
 
-    draw()
+    for validity in ("none", "disjoint", "overlapping"):
+        strategy = worlds(validity).filter(_can_be_declared)
+        once = settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=list(HealthCheck))
+        once(given(world=strategy)(draw))()
     return [AskedWorld(number, world, full_feature_names=number % 3 == 0) for number, world in enumerate(drawn)]
 
 
