@@ -1,28 +1,35 @@
 """The feature store of one dbt project: training data from its warehouse, current values from its online store.
 
-It reads what dbt left in the target folder and never runs dbt by itself. Every part is opened when it is first needed, so that a
+It reads what dbt left in the target folder; only a backfill runs dbt. Every part is opened when it is first needed, so that a
 listing touches no warehouse and an online read needs no manifest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from featurestore.config import Settings, load_settings
-from featurestore.dbt.artifacts import Manifest, RunResults, read_manifest, read_run_results
+from featurestore.dbt.artifacts import Manifest, read_manifest
+from featurestore.dbt.invoke import DbtRuns, project_options
 from featurestore.dbt.load import load_registry
+from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
-from featurestore.errors import ManifestError
+from featurestore.dbt.run_results import RunResults, read_run_results
+from featurestore.errors import ManifestError, RequestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry, RequestedView
-from featurestore.timestamps import Clock, utc_now
+from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
 
 if TYPE_CHECKING:
+    from featurestore.backfill.plan import BackfillPlan
+    from featurestore.backfill.progress import ProgressFile
+    from featurestore.backfill.run import BackfillReport
     from featurestore.materialize.plan import MaterializationPlan
     from featurestore.materialize.run import MaterializationReport
     from featurestore.online_store.base import OnlineStore
@@ -183,6 +190,7 @@ class FeatureStore:
             everything=everything,
             full_refresh=full_refresh,
             failed_tests=self._manifest.failed_tests(run) if run else {},
+            incomplete=incomplete_models(self._manifest, run) if run else {},
         )
 
     def materialize(
@@ -205,18 +213,83 @@ class FeatureStore:
 
         Raises MaterializeError, which carries the report, where some view could not be published; the others are.
         """
-        from featurestore.materialize.run import run_materialization
+        return self._publish(self.plan(select, exclude, everything=everything, full_refresh=full_refresh), progress)
 
-        plan = self.plan(select, exclude, everything=everything, full_refresh=full_refresh)
-        return run_materialization(
-            plan,
-            registry=self.registry,
-            project=self.settings.project,
-            warehouse=self._warehouse,
-            store=self._store,
-            at=self._clock(),
-            progress=progress,
+    def plan_backfill(
+        self,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        start: datetime | date | str,
+        end: datetime | date | str,
+        downstream: bool = False,
+        restart: bool = False,
+        batches_per_run: int | None = 30,
+        variables: str | None = None,
+    ) -> BackfillPlan:
+        """What it takes to build a range of history again, of feature views that dbt builds in batches (`microbatch`).
+
+        Args:
+            select: the views, as for `materialize`. Without any, all that are built in batches.
+            exclude: no views that one of these names.
+            start: where the range begins, in UTC; it is widened to whole batches.
+            end: where it ends; the instant itself is not included.
+            downstream: build and publish the feature views that depend on those, too.
+            restart: run batches again that an earlier attempt at the same range has done.
+            batches_per_run: how many batches one run of dbt holds at most; an interruption loses one run. None: all in one.
+            variables: what dbt is told with `--vars`.
+
+        The project is taken as its manifest has it: run `dbt parse` first where its files have changed since.
+        Raises RequestError where a view is not built in batches or the range is none.
+        """
+        from featurestore.backfill.batches import Span
+        from featurestore.backfill.plan import plan_backfill
+
+        return plan_backfill(
+            self._manifest,
+            self.registry.select(select, exclude),
+            self.registry.views,
+            Span(_instant("start", start), _instant("end", end)),
+            self._backfill_progress.read(),
+            as_utc(self._clock()),
+            chosen=bool(select),
+            downstream=downstream,
+            restart=restart,
+            batches_per_run=batches_per_run,
+            variables=variables,
         )
+
+    def backfill(
+        self, plan: BackfillPlan, *, threads: int | None = None, progress: Callable[[str, int], None] | None = None
+    ) -> BackfillReport:
+        """Carry out what `plan_backfill` planned: run dbt, batch by batch, then publish the views that this changed.
+
+        This runs dbt. Interrupted or failed, it publishes nothing, and the next plan of the same range continues where it stopped.
+
+        Args:
+            threads: how many threads dbt uses, instead of the profile's number.
+            progress: as for `materialize`.
+
+        Raises BackfillError, which carries the report.
+        """
+        from featurestore.backfill.run import run_backfill
+        from featurestore.materialize.plan import plan_materialization
+        from featurestore.materialize.watermarks import read_watermarks
+
+        options = project_options(self.project.directory, self._profiles_dir, self._profile_name, self._target_name)
+        options += ["--vars", plan.variables] if plan.variables else []
+        options += ["--threads", str(threads)] if threads else []
+
+        def publish(run: RunResults) -> MaterializationReport:
+            # dbt has written the manifest anew.
+            for read in ("_manifest", "registry"):
+                self.__dict__.pop(read, None)
+            views = [self.registry.view(name) for name in plan.published]
+            watermarks = read_watermarks(self._store, self.settings.project, views)
+            failed_tests = self._manifest.failed_tests(run)
+            return self._publish(plan_materialization(views, run, watermarks, self._clock(), failed_tests=failed_tests), progress)
+
+        return run_backfill(plan, DbtRuns(self.project, options), self._backfill_progress, publish, self._clock)
 
     def latest_sql(self, features: WantedFeatures) -> dict[str, str]:
         """For each view that `features` names, the query that a full materialization would run now."""
@@ -229,6 +302,19 @@ class FeatureStore:
             )
             for part in self.registry.resolve(features, full_feature_names=True)
         }
+
+    def _publish(self, plan: MaterializationPlan, progress: Callable[[str, int], None] | None) -> MaterializationReport:
+        from featurestore.materialize.run import run_materialization
+
+        return run_materialization(
+            plan,
+            registry=self.registry,
+            project=self.settings.project,
+            warehouse=self._warehouse,
+            store=self._store,
+            at=self._clock(),
+            progress=progress,
+        )
 
     @cached_property
     def _manifest(self) -> Manifest:
@@ -245,6 +331,12 @@ class FeatureStore:
         from featurestore.online_store.connect import open_store
 
         return open_store(self.settings.online_store, self.project.directory)
+
+    @property
+    def _backfill_progress(self) -> ProgressFile:
+        from featurestore.backfill.progress import FILE_NAME, ProgressFile
+
+        return ProgressFile(self.project.target_path / FILE_NAME, self.target.name)
 
     @cached_property
     def _reader(self) -> OnlineFeatureStore:
@@ -299,3 +391,10 @@ class FeatureStore:
         else:
             what = f"{path} was written by `dbt {run.which}`, which builds nothing"
         raise ManifestError(f"{what}. Materialize right after `dbt build`, or publish every feature view with --all (everything=True).")
+
+
+def _instant(name: str, said: datetime | date | str) -> datetime:
+    try:
+        return parse_instant(said) if isinstance(said, str) else as_utc(said)
+    except ValueError as error:
+        raise RequestError(f"{name}: {error}") from None

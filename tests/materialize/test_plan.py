@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from featurestore.dbt.artifacts import NodeResult, RunResults
+from featurestore.dbt.run_results import NodeResult, RunResults
 from featurestore.materialize.plan import MaterializationPlan, Mode, plan_materialization
 from featurestore.materialize.watermarks import Watermark, fingerprint
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, LateData, Relation

@@ -14,7 +14,7 @@ import pyarrow as pa
 from warehouses import RunningWarehouse, opened
 
 from featurestore.arrow import arrow_type
-from featurestore.dbt.artifacts import NodeResult, RunResults
+from featurestore.dbt.run_results import NodeResult, RunResults
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import MaterializationReport, run_materialization
 from featurestore.materialize.watermarks import read_watermarks
