@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.config import Settings, load_settings
 from featurestore.dbt.artifacts import Manifest, read_manifest
-from featurestore.dbt.invoke import DbtRuns, project_options
+from featurestore.dbt.invoke import DbtRuns, project_options, refuse_options_from_environment
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
 from featurestore.dbt.run_results import RunResults, read_run_results
-from featurestore.errors import ManifestError, RequestError
+from featurestore.errors import ManifestError, ProjectError, RequestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
@@ -245,6 +245,7 @@ class FeatureStore:
         from featurestore.backfill.batches import Span
         from featurestore.backfill.plan import plan_backfill
 
+        refuse_options_from_environment("FULL_REFRESH", "EMPTY", "SAMPLE")
         return plan_backfill(
             self._manifest,
             self.registry.select(select, exclude),
@@ -272,6 +273,7 @@ class FeatureStore:
 
         Raises BackfillError, which carries the report.
         """
+        from featurestore.backfill.plan import changed_since
         from featurestore.backfill.run import run_backfill
         from featurestore.materialize.plan import plan_materialization
         from featurestore.materialize.watermarks import read_watermarks
@@ -284,6 +286,11 @@ class FeatureStore:
             # dbt has written the manifest anew.
             for read in ("_manifest", "registry"):
                 self.__dict__.pop(read, None)
+            if changed := changed_since(plan, self._manifest):
+                raise ProjectError(
+                    f"{', '.join(changed)}: the project changed while dbt ran, so some batches were built by an older definition. "
+                    "Nothing is published; the same command runs all of them again."
+                )
             views = [self.registry.view(name) for name in plan.published]
             watermarks = read_watermarks(self._store, self.settings.project, views)
             failed_tests = self._manifest.failed_tests(run)

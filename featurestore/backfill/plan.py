@@ -176,6 +176,15 @@ def plan_backfill(
     )
 
 
+def changed_since(plan: BackfillPlan, manifest: Manifest) -> tuple[str, ...]:
+    """The models of the plan whose definition is another one by now: somebody changed the project while dbt ran."""
+    graph = ProjectGraph(manifest)
+    now = _microbatch(
+        manifest, graph, [each.model.unique_id for each in plan.models if each.model.unique_id in manifest.nodes], plan.variables
+    )
+    return tuple(each.model.name for each in plan.models if now.get(each.model.unique_id) != each.model)
+
+
 def _microbatch_models(
     manifest: Manifest, graph: ProjectGraph, views: Sequence[FeatureView], variables: str | None
 ) -> tuple[dict[str, MicrobatchModel], list[FeatureView]]:

@@ -22,6 +22,8 @@ from .batches import Span, aligned, batches, remaining
 from .plan import BackfillPlan, BatchRun, ModelBatches
 from .progress import ModelProgress, ProgressFile
 
+_FAILED = frozenset({"error", "fail", "skipped"})
+
 Publish = Callable[[RunResults], MaterializationReport]
 """Publishes what that run built. May raise MaterializeError."""
 
@@ -80,8 +82,8 @@ def run_backfill(plan: BackfillPlan, dbt: DbtRuns, file: ProgressFile, publish: 
         raise BackfillError(f"Every batch is done, but {error}", BackfillReport(done, (), error.report)) from None
     report = BackfillReport(done, (), publication)
     wrong = [f"{skip.view.name}: {skip.reason}" for skip in publication.skipped if skip.failed]
-    if after is not None:
-        wrong += [f"{result.unique_id}: {result.status}" for result in after.results if result.status in ("error", "fail") and not wrong]
+    if not wrong and after is not None:
+        wrong = [f"{result.unique_id}: {result.status}" for result in after.results if result.status in _FAILED]
     if wrong:
         raise BackfillError("\n".join(["Every batch is done, but not all that follows:", *(f"  {line}" for line in wrong)]), report)
     finished = {
@@ -125,7 +127,10 @@ def _failed(plan: BackfillPlan, run: BatchRun, progress: Mapping[str, ModelProgr
 
 def _what_failed(code: int, failed: tuple[FailedBatch, ...], results: RunResults | None, plan: BackfillPlan) -> str:
     if results is None:
-        return f"dbt ended with exit code {code} before it ran a batch; see what it says above. Nothing is published."
+        return (
+            f"dbt ended with exit code {code} and left no results, so none of that run's batches counts as done; see what it says above. "
+            "Nothing is published; the same command continues."
+        )
     unbatched = [each.model.name for each in plan.models if (result := results.status(each.model.unique_id)) and _is_unbatched(result)]
     if unbatched:
         return (

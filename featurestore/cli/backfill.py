@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurestore.dbt.invoke import project_options, run_dbt
-from featurestore.dbt.project import environment_option
 from featurestore.errors import BackfillError, ProjectError, RequestError
 
 from .backfill_plan import plan_document, plan_lines
@@ -37,7 +36,12 @@ End = Annotated[str, typer.Option("--end", help="Where it ends, in UTC; the inst
 Downstream = Annotated[bool, typer.Option("--downstream", help="Build and publish the feature views that depend on those, too.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Run batches again that an earlier attempt has done.")]
 BatchesPerRun = Annotated[
-    int, typer.Option("--batches-per-run", min=0, help="How many batches one run of dbt holds at most; 0: all. An interruption loses one.")
+    int,
+    typer.Option(
+        "--batches-per-run",
+        min=0,
+        help="How many batches one run of dbt holds at most; 0: all. An interruption loses at most one such run.",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where there is no terminal.")]
@@ -68,7 +72,6 @@ def backfill(
 
     The plan is shown first. Interrupted or failed, the same command continues with the batches that are not done.
     """
-    _refuse_what_the_environment_says()
     _parse([*project_options(project_dir, profiles_dir, profile, target), *(["--vars", variables] if variables else [])], project_dir)
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         plan = store.plan_backfill(
@@ -92,13 +95,6 @@ def backfill(
             return
         _ask(yes)
         _run(store, plan, threads, as_json)
-
-
-def _refuse_what_the_environment_says() -> None:
-    """dbt would take these from the environment, and each would take rows away instead of building them again."""
-    for name in ("FULL_REFRESH", "EMPTY", "SAMPLE"):
-        if (environment_option(name) or "").casefold() not in ("", "0", "false", "no", "f", "n", "off"):
-            raise RequestError(f"DBT_{name} is set: with it dbt would drop or leave out rows. Unset it for a backfill.")
 
 
 def _parse(options: list[str], project_dir: object) -> None:

@@ -63,7 +63,7 @@ def _model_lines(each: ModelBatches, plan: BackfillPlan) -> Iterator[str]:
     elif each.done:
         yield f"  {each.done} done already; --restart runs them again"
     if each.model.begin is not None:
-        yield f"  begins at {_shown(each.model.begin)}"
+        yield f"  begin {_shown(each.model.begin)}"
     yield f"  reads {', '.join(map(_input, each.model.inputs)) or 'nothing else'}"
     if each.note:
         yield f"  note: {each.note}"

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from featurestore.errors import NotInstalledError
+from featurestore.errors import NotInstalledError, RequestError
 
-from .project import DbtProject
+from .project import DbtProject, environment_option
 from .run_results import RunResults, read_run_results
+
+_OFF = frozenset({"0", "false", "no", "n", "f", "off"})
 
 
 def run_dbt(args: Sequence[str], cwd: Path | str) -> int:
@@ -68,6 +70,14 @@ def project_options(project_dir: Path, profiles_dir: Path | None, profile: str |
         "--target": target,
     }
     return [str(word) for pair in options.items() if pair[1] for word in pair]
+
+
+def refuse_options_from_environment(*names: str) -> None:
+    """Raise RequestError where the environment switches one of those options of dbt on, such as `FULL_REFRESH` by `DBT_FULL_REFRESH`."""
+    for name in names:
+        said = environment_option(name)
+        if said is not None and said.casefold() not in _OFF:
+            raise RequestError(f"DBT_{name}={said} is in the environment, and dbt would drop or leave out rows for it. Unset it.")
 
 
 def find_dbt() -> Path:
