@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.dbt.invoke import project_options, run_dbt
+from featurestore.dbt.invoke import project_options, refuse_options_from_environment, run_dbt
 from featurestore.errors import BackfillError, ProjectError, RequestError
 
 from .backfill_plan import plan_document, plan_lines
@@ -72,6 +72,7 @@ def backfill(
 
     The plan is shown first. Interrupted or failed, the same command continues with the batches that are not done.
     """
+    refuse_options_from_environment("FULL_REFRESH", "EMPTY", "SAMPLE")
     _parse([*project_options(project_dir, profiles_dir, profile, target), *(["--vars", variables] if variables else [])], project_dir)
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         plan = store.plan_backfill(

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.xdist_group("real_dbt")
 
 SALES = """\
 select * from (values
-    (1, timestamp '2024-01-01 10:00', 5), (1, timestamp '2024-01-03 09:00', 7), (2, timestamp '2024-01-03 23:00', 11),
+    (1, timestamp '2024-01-01 10:00', 5), (1, timestamp '2024-01-02 00:00', 0), (1, timestamp '2024-01-03 09:00', 7),
+    (2, timestamp '2024-01-03 23:00', 11),
     (2, timestamp '2024-01-05 12:00', 13), (1, timestamp '2024-01-06 00:00', 17)
 ) as sales (customer_id, sold_at, amount)
 """
@@ -57,7 +58,7 @@ models:
 """
 TEST = "select * from {{ ref('daily') }} where spent_1d < 0"
 RANGE = ("--start", "2024-01-01", "--end", "2024-01-07")
-TRUTH = [(1, 1, 5), (1, 3, 7), (1, 6, 17), (2, 3, 11), (2, 5, 13)]
+TRUTH = [(1, 1, 5), (1, 2, 0), (1, 3, 7), (1, 6, 17), (2, 3, 11), (2, 5, 13)]
 
 
 def multiply(shop: Path, factor: int) -> None:
@@ -109,25 +110,20 @@ def online(shop: Path, feature: str = "daily:spent_1d") -> list[object]:
     return [answer["features"][feature.split(":")[1]]["value"] for answer in answers]
 
 
-def test_failed_batches_and_only_those_are_run_again(shop: Path) -> None:
-    code, report, said = backfill(shop, BROKEN_DAY="2024-01-03")
-    assert (code, report["batches"], report["publication"]) == (1, 5, None)
-    assert report["failed"] == [{"model": "daily", "batch": "2024-01-03"}]
-    assert "1 batch is not done: daily 2024-01-03." in said
-    assert rows(shop) == [row for row in TRUTH if row[1] != 3]
+def test_a_failed_batch_ends_the_backfill_and_only_what_is_not_done_is_run_again(shop: Path) -> None:
+    code, report, said = backfill(shop, "--batches-per-run", "3", BROKEN_DAY="2024-01-02")
+    assert (code, report["batches"], report["publication"]) == (1, 2, None)
+    assert report["failed"] == [{"model": "daily", "batch": "2024-01-02"}]
+    assert "1 batch is not done: daily 2024-01-02." in said
+    assert rows(shop) == [(1, 1, 5), (1, 3, 7), (2, 3, 11)], "later runs of dbt are not begun"
     assert fsdbt(shop, "get", "daily:spent_1d", "customer_id=1").returncode == 5, "half a backfill is not published"
     code, report, _ = backfill(shop)
-    assert (code, report["batches"], published(report)) == (0, 1, ["daily"])
-    assert [(each["batches"], each["done"]) for each in report["plan"]["models"]] == [(["2024-01-03"], 5)]
+    assert (code, report["batches"], published(report)) == (0, 4, ["daily"])
+    assert [(each["batches"], each["done"]) for each in report["plan"]["models"]] == [
+        (["2024-01-02", "2024-01-04", "2024-01-05", "2024-01-06"], 2)
+    ]
     assert rows(shop) == TRUTH
     assert online(shop) == [17, 13]
-
-
-def test_a_failure_ends_the_backfill_before_later_runs(shop: Path) -> None:
-    code, report, _ = backfill(shop, "--batches-per-run", "2", BROKEN_DAY="2024-01-03")
-    assert (code, report["batches"]) == (1, 2), "dbt leaves the others of a run whose first batch fails"
-    assert [each["batch"] for each in report["failed"]] == ["2024-01-03", "2024-01-04"]
-    assert rows(shop) == [(1, 1, 5)]
 
 
 def test_what_depends_on_it_is_built_and_published_when_asked_for(shop: Path) -> None:
@@ -136,17 +132,11 @@ def test_what_depends_on_it_is_built_and_published_when_asked_for(shop: Path) ->
     assert rows(shop) == TRUTH
     assert online(shop, "totals:spent") == [29, 24]
     multiply(shop, 10)
-    code, report, said = backfill(shop)
-    assert (code, published(report), report["batches"]) == (0, ["daily"], 6)
+    code, report, said = backfill(shop, span=("--start", "2024-01-03T15:00:00", "--end", "2024-01-06"))
+    assert (code, published(report), report["batches"]) == (0, ["daily"], 3)
     assert "Left alone: totals: depends on daily" in said
-    assert (online(shop), online(shop, "totals:spent")) == ([170, 130], [29, 24])
-
-
-def test_rows_outside_the_range_stay_as_they_are(shop: Path) -> None:
-    assert backfill(shop)[0] == 0
-    multiply(shop, 10)
-    assert backfill(shop, span=("--start", "2024-01-03T15:00:00", "--end", "2024-01-05"))[0] == 0
-    assert rows(shop) == [(1, 1, 5), (1, 3, 70), (1, 6, 17), (2, 3, 110), (2, 5, 13)]
+    assert rows(shop) == [(1, 1, 5), (1, 2, 0), (1, 3, 70), (1, 6, 17), (2, 3, 110), (2, 5, 130)], "rows outside the range stay as they are"
+    assert (online(shop), online(shop, "totals:spent")) == ([17, 130], [29, 24])
 
 
 def test_a_failed_test_holds_the_view_back_until_it_passes(shop: Path) -> None:
@@ -163,7 +153,7 @@ def test_a_failed_test_holds_the_view_back_until_it_passes(shop: Path) -> None:
 def test_a_window_over_seven_days_sees_seven_days(shop: Path) -> None:
     assert backfill(shop, view="weekly")[0] == 0
     found = rows(shop, "select customer_id, day(day), spent_7d from weekly order by all")
-    assert found == [(1, 1, 5), (1, 3, 12), (1, 6, 29), (2, 3, 11), (2, 5, 24)]
+    assert found == [(1, 1, 5), (1, 2, 5), (1, 3, 12), (1, 6, 29), (2, 3, 11), (2, 5, 24)]
 
 
 def test_what_was_built_while_the_project_changed_is_not_published(shop: Path, tmp_path: Path) -> None:
@@ -177,14 +167,13 @@ def test_what_was_built_while_the_project_changed_is_not_published(shop: Path, t
     assert code == 3
     assert "daily: the project changed while dbt ran" in said
     assert fsdbt(shop, "get", "daily:spent_1d", "customer_id=1").returncode == 5
-    code, report, said = backfill(shop)
-    assert (code, report["batches"], published(report)) == (0, 6, ["daily"])
-    assert "its definition changed since batches of it were done" in said
+    planned = fsdbt(shop, "backfill", "--select", "daily", *RANGE, "--dry-run", check=True)
+    assert "daily: 6 batches" in planned.stdout
+    assert "its definition changed since batches of it were done" in planned.stdout
 
 
-@pytest.mark.parametrize("name", ["DBT_FULL_REFRESH", "DBT_EMPTY", "DBT_ENGINE_SAMPLE"])
-def test_options_that_take_rows_away_are_refused_from_the_environment(shop: Path, name: str) -> None:
-    done = fsdbt(shop, "backfill", "--select", "daily", *RANGE, "--dry-run", **{name: "1"})
+def test_options_that_take_rows_away_are_refused_from_the_environment(shop: Path) -> None:
+    done = fsdbt(shop, "backfill", "--select", "daily", *RANGE, "--dry-run", DBT_FULL_REFRESH="1")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is in the environment" in done.stderr
 
@@ -220,39 +209,24 @@ def test_a_project_that_dbt_cannot_read_is_said(shop: Path) -> None:
 # Ordinary runs of a microbatch model, and what materialize makes of them.
 
 
-def test_an_ordinary_run_over_a_range_is_published(shop: Path) -> None:
-    dbt(shop, "run", "--event-time-start", "2024-01-01", "--event-time-end", "2024-01-07")
-    done = json.loads(fsdbt(shop, "materialize", "--json", check=True).stdout)
-    assert [one["view"] for one in done["published"]] == ["daily", "totals", "weekly"]
-    multiply(shop, 10)
-    dbt(shop, "run", "--event-time-start", "2024-01-05", "--event-time-end", "2024-01-06", "--select", "daily")
-    assert [one["view"] for one in json.loads(fsdbt(shop, "materialize", "--json", check=True).stdout)["published"]] == ["daily"]
-    assert online(shop) == [17, 130]
-
-
-def test_what_a_full_refresh_of_a_range_left_is_not_published(shop: Path) -> None:
-    span = ("--event-time-start", "2024-01-01", "--event-time-end", "2024-01-07")
-    dbt(shop, "run", "--select", "daily", *span)
+def test_materialize_publishes_a_range_and_some_batches_but_not_what_a_full_refresh_left(shop: Path) -> None:
+    whole = ("run", "--select", "daily", "--event-time-start", "2024-01-01", "--event-time-end", "2024-01-07")
+    dbt(shop, *whole)
     fsdbt(shop, "materialize", check=True)
-    dbt(shop, "run", "--select", "daily", "--full-refresh", "--event-time-start", "2024-01-05", "--event-time-end", "2024-01-06")
-    assert rows(shop) == [(2, 5, 13)], "dbt started a new table"
-    done = fsdbt(shop, "materialize", "--json", check=True)
-    (skip,) = [each for each in json.loads(done.stdout)["skipped"] if each["view"] == "daily"]
-    assert skip["failed"]
-    assert "dbt rebuilt it with --full-refresh from 2024-01-05" in skip["why"]
     assert online(shop) == [17, 13]
 
-
-def test_a_partial_success_is_published_but_not_after_a_full_refresh(shop: Path) -> None:
-    span = ("--event-time-start", "2024-01-01", "--event-time-end", "2024-01-07")
-    dbt(shop, "run", "--select", "daily", *span)
     broken = DAILY.replace("1999-01-01", "2024-01-06").replace("* 1", "* 10")
     (shop / "models" / "daily.sql").write_text(broken)
-    assert dbt(shop, "run", "--select", "daily", *span, check=False).returncode == 1
+    assert dbt(shop, *whole, check=False).returncode == 1
     (task,) = json.loads(fsdbt(shop, "plan", "--json", check=True).stdout)["publish"]
     assert task["why"].endswith("; 1 of 6 batches failed and are as they were")
     fsdbt(shop, "materialize", check=True)
+    assert online(shop) == [17, 130], "the batch that failed has the rows that it had"
+
+    dbt(shop, "run", "--select", "daily", "--full-refresh", "--event-time-start", "2024-01-05", "--event-time-end", "2024-01-06")
+    assert rows(shop) == [(2, 5, 130)], "dbt started a new table"
+    done = json.loads(fsdbt(shop, "materialize", "--json", check=True).stdout)
+    (skip,) = [each for each in done["skipped"] if each["view"] == "daily"]
+    assert skip["failed"]
+    assert "dbt rebuilt it with --full-refresh from 2024-01-05" in skip["why"]
     assert online(shop) == [17, 130]
-    assert dbt(shop, "run", "--select", "daily", "--full-refresh", *span, check=False).returncode == 1
-    (skip,) = [each for each in json.loads(fsdbt(shop, "plan", "--json", check=True).stdout)["skip"] if each["view"] == "daily"]
-    assert "1 of 6 batches failed, so their rows are missing" in skip["why"]
