@@ -20,8 +20,8 @@ from featurestore.dbt.load import load_registry
 from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
-from featurestore.dbt.run_results import RunResults, read_run_results
-from featurestore.errors import ManifestError, ProjectError, RequestError
+from featurestore.dbt.run_results import RunResults, last_publishable_run
+from featurestore.errors import ProjectError, RequestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
@@ -180,7 +180,7 @@ class FeatureStore:
         from featurestore.materialize.plan import plan_materialization
         from featurestore.materialize.watermarks import read_watermarks
 
-        run = self._last_run(everything)
+        run = last_publishable_run(self.project.run_results_path, everything)
         views = self.registry.select(select, exclude)
         return plan_materialization(
             views,
@@ -378,26 +378,6 @@ class FeatureStore:
             {part.view.name: model_state(manifest, part.view.unique_id) for part in views},
             self._clock(),
         )
-
-    def _last_run(self, everything: bool) -> RunResults | None:
-        """The last dbt run; with `everything`, None where there is none that counts.
-
-        Raises ManifestError where there was none, or another command has overwritten what it left: to publish nothing in silence
-        would leave serving behind for good.
-        """
-        path = self.project.run_results_path
-        run = read_run_results(path)
-        if run is not None and run.publishable:
-            return run
-        if everything:
-            return None
-        if run is None:
-            what = f"There is no {path}"
-        elif run.partial:
-            what = f"{path} was written by a dbt run with {run.partial}, which leaves rows out"
-        else:
-            what = f"{path} was written by `dbt {run.which}`, which builds nothing"
-        raise ManifestError(f"{what}. Materialize right after `dbt build`, or publish every feature view with --all (everything=True).")
 
 
 def _instant(name: str, said: datetime | date | str) -> datetime:

@@ -12,7 +12,9 @@ class ProjectGraph:
     """The models, snapshots, seeds and sources of a project, by their unique ids."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self._parents = {key: tuple(each for each in node.depends_on().nodes or () if each in manifest.nodes) for key, node in manifest.nodes.items()}
+        self._parents = {
+            key: tuple(each for each in node.depends_on().nodes or () if each in manifest.nodes) for key, node in manifest.nodes.items()
+        }
         self._children: dict[str, list[str]] = {}
         for key, parents in self._parents.items():
             for parent in parents:

@@ -14,6 +14,7 @@ from datetime import datetime
 from featurestore.timestamps import as_utc, parse_instant
 
 from .artifacts import Manifest
+from .checksums import model_state
 from .graph import ProjectGraph
 from .nodes import Node
 from .run_results import NodeResult, RunResults
@@ -49,7 +50,7 @@ class MicrobatchModel:
     """Whether its config says `full_refresh: true`, so that every run starts a new table."""
 
     definition: str
-    """Changes with the text of the model, of what it selects from, and with where its table is."""
+    """Changes with the text of the model and of all that it is built from, models and macros, and with where its table is."""
 
     inputs: tuple[BatchInput, ...]
 
@@ -71,7 +72,7 @@ def microbatch_model(manifest: Manifest, graph: ProjectGraph, unique_id: str, va
         batch_size=node.config.batch_size or "",
         begin=_begin(node.config.begin),
         rebuilt_every_time=node.config.full_refresh is True,
-        definition=_definition(manifest, graph, node, variables),
+        definition=_definition(manifest, node, variables),
         inputs=tuple(BatchInput(each.view_name, None if _is_rendered(node, each) else each.config.event_time) for each in inputs),
     )
 
@@ -112,16 +113,11 @@ def _begin(value: object) -> datetime | None:
         return None
 
 
-def _definition(manifest: Manifest, graph: ProjectGraph, node: Node, variables: str | None) -> str:
-    above = graph.in_order(graph.ancestors([node.unique_id]))
-    texts = [f"{key} {_checksum(manifest.nodes[key])}" for key in (*above, node.unique_id)]
-    config = node.config
-    parts = (*texts, str(node.relation), str(config.event_time), str(config.batch_size), variables or "")
+def _definition(manifest: Manifest, node: Node, variables: str | None) -> str:
+    state, config = model_state(manifest, node.unique_id), node.config
+    above = (f"{key} {checksum}" for key, checksum in state.upstream.items())
+    parts = (str(state.checksum), *above, str(node.relation), str(config.event_time), str(config.batch_size), variables or "")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _checksum(node: Node) -> str:
-    return (node.checksum.checksum if node.checksum else None) or ""
 
 
 def _is_rendered(node: Node, parent: Node) -> bool:

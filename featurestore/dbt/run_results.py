@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from featurestore.errors import ManifestError
 from featurestore.timestamps import as_utc
 
 from .json_files import decode, read
@@ -97,6 +98,26 @@ def read_run_results(path: Path | str) -> RunResults | None:
         event_time=_event_time(arguments),
         results=tuple(NodeResult(each.unique_id, each.status, str(each.message or ""), _batches(each)) for each in file.results),
     )
+
+
+def last_publishable_run(path: Path, everything: bool) -> RunResults | None:
+    """The last dbt run; with `everything`, None where there is none that counts.
+
+    Raises ManifestError where there was none, or another command has overwritten what it left: to publish nothing in silence would
+    leave serving behind for good.
+    """
+    run = read_run_results(path)
+    if run is not None and run.publishable:
+        return run
+    if everything:
+        return None
+    if run is None:
+        what = f"There is no {path}"
+    elif run.partial:
+        what = f"{path} was written by a dbt run with {run.partial}, which leaves rows out"
+    else:
+        what = f"{path} was written by `dbt {run.which}`, which builds nothing"
+    raise ManifestError(f"{what}. Materialize right after `dbt build`, or publish every feature view with --all (everything=True).")
 
 
 class _Metadata(msgspec.Struct, frozen=True):
