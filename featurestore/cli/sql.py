@@ -19,7 +19,7 @@ from .options import (
 )
 from .output import note, write_json
 
-Spine = Annotated[str | None, typer.Option("--spine", help="The entity dataframe: SQL text, or ref('a_model').")]
+Spine = Annotated[str | None, typer.Option("--spine", help="The entity dataframe: SQL text, ref('a_model'), or a Parquet file.")]
 EventTimestamp = Annotated[str, typer.Option("--event-timestamp", help="The spine's timestamp column.")]
 FullFeatureNames = Annotated[bool, typer.Option("--full-feature-names", help="Name the columns view__feature.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Say on stderr which plan was chosen for each view, and why.")]

@@ -20,6 +20,7 @@ from featurestore.errors import EntityDataframeError, RequestError, WarehouseErr
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.registry.value_types import INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, DecimalType
+from featurestore.training.parquet_files import ParquetRows
 from featurestore.training.retrieval import RetrievalJob, historical_features
 from featurestore.training.spine import Ref, parse_spine, ref
 from featurestore.warehouse.duckdb import DuckDBWarehouse
@@ -138,9 +139,12 @@ def test_a_model_is_a_spine(warehouse: DuckDBWarehouse) -> None:
         ("ref('labels')", Ref("labels")),
         (' ref( "labels" , v=2) ', Ref("labels.v2")),
         ("SELECT ref('labels')", "SELECT ref('labels')"),
+        (" out/labels.parquet ", ParquetRows(Path("out/labels.parquet"))),
+        ("SELECT * FROM labels.parquet", "SELECT * FROM labels.parquet"),
+        ("FROM 'labels.parquet'", "FROM 'labels.parquet'"),
     ],
 )
-def test_a_reference_is_written_as_in_dbt(text: str, means: Ref | str) -> None:
+def test_a_spines_text_is_a_reference_as_in_dbt_a_file_or_sql(text: str, means: Ref | ParquetRows | str) -> None:
     assert parse_spine(text) == means
 
 
