@@ -36,9 +36,12 @@ FORMAT = 1
 DATAFRAME, MODEL, SQL = "dataframe", "model", "sql"
 
 _DESCRIBING = frozenset(
-    {"name", "path", "description", "tags", "group", "access", "owner", "online", "is_latest_version", "deprecation_date", "features"}
+    {
+        *("name", "path", "description", "tags", "group", "access", "owner", "is_latest_version", "deprecation_date"),
+        *("online", "exact_for", "features"),
+    }
 )
-"""What is said of a view or feature without any value depending on it, or is said elsewhere in the lock."""
+"""What is said of a view or feature without any value of a training set depending on it, or is said elsewhere in the lock."""
 
 _SECRET = r"[\w-]*(?:password|passwd|passphrase|pwd|secret|token|signature|sig|(?:access|account|api|secret|private)[_-]?key(?:[_-]?id)?)"
 _CREDENTIAL = re.compile(
@@ -266,4 +269,6 @@ def _defined(record: FeatureView | Feature) -> dict[str, Any]:
     plain = {name: value for name, value in plain_record(record).items() if name not in _DESCRIBING}
     if isinstance(record, FeatureView):
         plain.update((name, format_duration(getattr(record, name))) for name in ("ttl", "available_after") if name in plain)
+    elif record.aggregation is not None:
+        plain["aggregation"] = str(record.aggregation)
     return plain

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,25 @@ import pandas as pd
 import pytest
 
 from featurestore import FeatureStore, ref
+from featurestore.dbt.checksums import ModelState
 from featurestore.errors import LockError
-from featurestore.registry.definitions import FeatureReference
-from featurestore.training.lock import LockedRequest, holds_credential, read_lock, request_of, to_json
+from featurestore.registry.aggregations import AggregateFunction
+from featurestore.registry.definitions import Aggregation, Column, Entity, Feature, FeatureReference, FeatureView, Relation
+from featurestore.registry.registry import RequestedView
+from featurestore.registry.value_types import INT64, TIMESTAMP
+from featurestore.training.lock import (
+    Answered,
+    LockedColumn,
+    LockedProject,
+    LockedRequest,
+    LockedWarehouse,
+    Origin,
+    holds_credential,
+    make_lock,
+    read_lock,
+    request_of,
+    to_json,
+)
 from featurestore.training.parquet_files import lock_path
 from featurestore.training.retrieval import RetrievalJob
 from featurestore.warehouse.duckdb import DuckDBWarehouse
@@ -173,6 +189,33 @@ def test_the_time_travel_point_is_written_down_where_there_is_one(store: Feature
 )
 def test_a_request_is_kept_in_its_callers_words(features: Any, request_: LockedRequest) -> None:
     assert request_of(features, "at", True) == request_
+
+
+def test_a_definition_is_what_a_value_depends_on_in_words() -> None:
+    window = Aggregation(AggregateFunction.SUM, timedelta(days=7), Column("amount", INT64), filter="amount > 0")
+    feature = Feature("amount_sum_7d", INT64, description="Of a week.", tags=("money",), aggregation=window)
+    view = FeatureView(
+        name="orders",
+        unique_id="model.shop.orders",
+        path="models/orders.sql",
+        relation=Relation("orders"),
+        entities=(Entity("customer", (Column("customer_id", INT64),)),),
+        event_timestamp=Column("ordered_at", TIMESTAMP),
+        features=(feature,),
+        available_after=timedelta(hours=36),
+        exact_for=timedelta(hours=3),
+        description="Orders.",
+        tags=("nightly",),
+        online=False,
+    )
+    origin = Origin(LockedProject("shop", "dev", "sha256:0"), LockedRequest("churn_model"), {"orders": ModelState("sha256:1")}, AT)
+    columns = [LockedColumn(name, "int64", f"sha256:{name}") for name in ("customer_id", "event_timestamp", "amount_sum_7d")]
+    answered = Answered(columns, 3, None, LockedWarehouse("duckdb"), "SELECT 1")
+    lock = make_lock(origin, (RequestedView(view, (feature,), ("amount_sum_7d",)),), answered)
+    assert lock.features[0].definition == {"value_type": "int64", "aggregation": str(window)}
+    definition = lock.views[0].definition
+    assert set(definition) == {"unique_id", "relation", "entities", "event_timestamp", "available_after"}
+    assert definition["available_after"] == "1 day 12 hours"
 
 
 class TestReading:
