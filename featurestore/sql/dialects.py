@@ -123,6 +123,9 @@ class Dialect:
     row_hash: str | None = None
     """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
 
+    hashes_text: bool = False
+    """Whether that function takes a text and a seed, and so a whole row cast to text."""
+
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
@@ -153,6 +156,9 @@ class Dialect:
 
     longest_name: int | None = None
     """How many bytes of a name count, where that is few: two names that begin alike are the same name."""
+
+    most_columns: int | None = None
+    """How many columns an answer can have, where that is few."""
 
 
 _OF_ADAPTERS = {"athena": "trino", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
@@ -190,6 +196,9 @@ _DIALECTS = {
             kinds_of_text=True,
             byte_order="C",
             longest_name=63,
+            most_columns=1_664,
+            row_hash="HASHTEXTEXTENDED",
+            hashes_text=True,
             range_frame=Microseconds.EXTRACT_EPOCH,
             wide_integer="NUMERIC",
         ),

@@ -32,6 +32,7 @@ from .dialects import Dialect, Durations, Microseconds, ZonedToUtc
 QueryT = TypeVar("QueryT", bound=exp.Query)
 BIGINT = exp.DataType.Type.BIGINT
 _UTC = exp.Literal.string("UTC")
+_LONGEST_NUMBER = len("_99999")
 _UNITS = (("DAY", 86_400_000_000), ("HOUR", 3_600_000_000), ("MINUTE", 60_000_000), ("SECOND", 1_000_000), ("MICROSECOND", 1))
 
 
@@ -257,7 +258,12 @@ def same_or_both_null(left: exp.Expression, right: exp.Expression, dialect: Dial
 
 def digest_where(condition: exp.Expression, values: Sequence[exp.Expression], row_hash: str, dialect: Dialect) -> exp.Expression:
     """What the rows of which the condition holds are, in any order, as text: the sum of the 64-bit hashes of their values."""
-    hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=list(values)), exp.DType.INT128)
+    if dialect.hashes_text:
+        row = exp.cast(exp.Anonymous(this="ROW", expressions=list(values)), text_type(dialect))
+        # A sum of such integers is no integer there, and so does not overflow.
+        hashed: exp.Expression = exp.Anonymous(this=row_hash, expressions=[row, exp.Literal.number(0)])
+    else:
+        hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=list(values)), exp.DType.INT128)
     total = exp.Sum(this=exp.Case(ifs=[exp.If(this=condition, true=hashed)]))
     return exp.cast(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), text_type(dialect))
 
@@ -336,3 +342,19 @@ def unused(name: str, taken: Iterable[str]) -> str:
         number += 1
         candidate = f"{name}_{number}"
     return candidate
+
+
+def fitting(name: str, dialect: Dialect, room: int = 0) -> str:
+    """A name cut to the bytes of it that count, less those that something of that length needs after it."""
+    if dialect.longest_name is None:
+        return name
+    return name.encode()[: dialect.longest_name - room].decode(errors="ignore")
+
+
+def distinct_names(names: Sequence[str], dialect: Dialect) -> list[str]:
+    """The same names, those cut of which not every byte counts, and still told apart."""
+    found: list[str] = []
+    for name in names:
+        whole = fitting(name, dialect) == name
+        found.append(name if whole else unused(fitting(name, dialect, _LONGEST_NUMBER), [*names, *found]))
+    return found

@@ -45,7 +45,6 @@ class HistoryNames:
     valid_to: str
     known_at: str
     version: str
-    stored_timestamp: str
 
 
 def history_names(view: FeatureView, taken: Iterable[str] = ()) -> HistoryNames:
@@ -57,7 +56,6 @@ def history_names(view: FeatureView, taken: Iterable[str] = ()) -> HistoryNames:
         valid_to=unused("valid_to", own),
         known_at=unused("known_at", own) if known_differs(view) else unused("event_timestamp", own),
         version=unused("version", own),
-        stored_timestamp=unused("stored_timestamp", own),
     )
 
 
@@ -124,13 +122,7 @@ class History:
         return exp.LTE(this=self.raw(self.view.event_timestamp), expression=stored_as(moment, self.view.event_timestamp.value_type))
 
     def select(
-        self,
-        features: Sequence[Feature] = (),
-        *,
-        created: bool = False,
-        valid_to: bool = False,
-        known_at: bool = False,
-        stored: bool = False,
+        self, features: Sequence[Feature] = (), *, created: bool = False, valid_to: bool = False, known_at: bool = False
     ) -> exp.Select:
         """The rows of the history with their keys, event timestamp, and what else is asked for."""
         names = self.names
@@ -142,8 +134,6 @@ class History:
             chosen.append(named(self.valid_to, names.valid_to))
         if known_at and known_differs(self.view):
             chosen.append(named(self.known_at, names.known_at))
-        if stored:
-            chosen.append(named(self.raw(self.view.event_timestamp), names.stored_timestamp))
         chosen += [named(feature_value(self.raw(each), each.value_type, self.dialect), each.name) for each in features]
         return exp.select(*chosen).from_(relation(self.view.relation)).where(*self._belongs())
 

@@ -22,8 +22,8 @@ SMALL_SPINE = 10_000
 """A spine of so few rows is worth cutting any view down to, when nobody knows how large the view is."""
 
 
-MOST_LOOKUPS = 20_000
-"""So many rows of the spine are looked up one by one at most, where an index finds them."""
+MOST_LOOKUPS = 100_000
+"""So many rows of the spine are looked up one by one at most, where an index finds them: each may be a read of its own from disk."""
 
 LOOKUP_FROM = 10
 """How many times larger than the spine a view has to be for looking its rows up to pay."""
@@ -81,9 +81,10 @@ def is_lookup_index(columns: Sequence[str], view: FeatureView, spine: Mapping[st
     """Whether an index of those columns finds the newest row of a key by an instant: it begins with the join keys, in any order, and
     then the timestamp. A key that has to be converted before it is compared is in no index.
     """
-    keys = {key.name: key.value_type for key in view.join_keys}
-    begins = set(columns[: len(keys)]) == set(keys) and tuple(columns[len(keys) : len(keys) + 1]) == (view.event_timestamp.name,)
-    return begins and is_instant(view.event_timestamp.value_type) and all(type(spine.get(name)) is type(keys[name]) for name in keys)
+    keys = {key.stored_name: key for key in view.join_keys}
+    timestamp = view.event_timestamp
+    begins = set(columns[: len(keys)]) == set(keys) and tuple(columns[len(keys) : len(keys) + 1]) == (timestamp.stored_name,)
+    return begins and is_instant(timestamp.value_type) and all(type(spine.get(key.name)) is type(key.value_type) for key in keys.values())
 
 
 def _few_enough(spine_rows: int, view_rows: int) -> bool:

@@ -18,8 +18,8 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from featurestore.arrow import arrow_type, conformed
-from featurestore.errors import NotInstalledError, RequestError, WarehouseError
+from featurestore.arrow import arrow_type, conformed, plain_type
+from featurestore.errors import NotInstalledError, RequestError, UnsupportedTypeError, WarehouseError
 from featurestore.registry.definitions import FeatureView, Relation
 from featurestore.registry.registry import RequestedView
 from featurestore.registry.value_types import UNRESOLVED
@@ -29,6 +29,7 @@ from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point
 from featurestore.warehouse.base import IndexedSession, Warehouse, WarehouseSession, time_travel_point
 
 from .crowd import crowd_of
+from .limits import check_table_names, check_width, with_full_names, with_short_names
 from .lock import Answered, Lock, LockedColumn, LockedWarehouse, Origin, holds_credential, make_lock, to_json
 from .parquet_files import checked_target, write_parquet
 from .plan import Decision, Explanation, decide, decide_windows, is_lookup_index
@@ -135,6 +136,7 @@ class RetrievalJob:
                 f"There is a table {target} already. Choose another name, or ask for it to be replaced: overwrite=True (--overwrite)."
             )
         with self._prepared(self._use(whole=True), read_only=False) as prepared:
+            check_table_names(prepared.views, self.views, prepared.dialect)
             return prepared.session.create_table(target, prepared.staged())
 
     @contextmanager
@@ -150,7 +152,7 @@ class RetrievalJob:
         with self.warehouse.session() as session:
             loaded = self.spine.put(session, self._use(whole=True))
             columns = [column(each.name) for each in loaded.columns]
-            yield session.query(exp.select(*columns).from_(loaded.source).order_by(column(loaded.row_number)))
+            yield _as_declared(session.query(exp.select(*columns).from_(loaded.source).order_by(column(loaded.row_number))), ())
 
     def _lock(self, prepared: _Prepared, columns: Sequence[LockedColumn], rows: int) -> Lock:
         assert self.origin is not None
@@ -180,7 +182,8 @@ class RetrievalJob:
             yield from answer
 
     def _answer(self, prepared: _Prepared, use: SpineUse) -> pa.RecordBatchReader:
-        return self.spine.beside(_as_declared(prepared.session.query(prepared.staged()), self.views), use)
+        found = with_full_names(prepared.session.query(prepared.staged()), prepared.views, self.views)
+        return self.spine.beside(_as_declared(found, self.views), use)
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,9 @@ def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, 
     if use.first_rows is not None:
         spine_rows = min(spine_rows, use.first_rows)
     decisions = tuple(_decision(part, session, loaded, dialect, spine_rows, job.event_timestamp) for part in job.views)
-    return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions), point)
+    views = with_short_names(job.views, dialect)
+    check_width(views, len(loaded.columns), dialect)
+    return _Prepared(session, dialect, views, loaded, job.event_timestamp, Explanation(spine_rows, decisions), point)
 
 
 def _decision(
@@ -253,24 +258,34 @@ def _is_indexed(session: WarehouseSession, view: FeatureView, loaded: LoadedSpin
 
 
 def _as_declared(answer: pa.RecordBatchReader, views: Sequence[RequestedView]) -> pa.RecordBatchReader:
-    """The answer with every feature in the Arrow type of what it is declared as, however the warehouse spelled it."""
+    """The answer with every feature in the Arrow type of what it is declared as, however the warehouse spelled it.
+
+    Raises UnsupportedTypeError where a value is not of that type.
+    """
     features = {
         output: feature.value_type
         for requested in views
         for feature, output in zip(requested.features, requested.output_names, strict=True)
         if feature.value_type != UNRESOLVED
     }
-    fields = [field.with_type(arrow_type(features[field.name])) if field.name in features else field for field in answer.schema]
+    fields = [
+        field.with_type(arrow_type(features[field.name]) if field.name in features else plain_type(field.type)) for field in answer.schema
+    ]
     schema = pa.schema(fields)
     if schema.equals(answer.schema):
         return answer
     batches = (
-        pa.RecordBatch.from_arrays(
-            [conformed(column, field.type) for column, field in zip(batch.columns, fields, strict=True)], schema=schema
-        )
+        pa.RecordBatch.from_arrays([_conformed(column, field) for column, field in zip(batch.columns, fields, strict=True)], schema=schema)
         for batch in answer
     )
     return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _conformed(column: pa.Array, field: pa.Field) -> pa.Array:
+    try:
+        return conformed(column, field.type)
+    except pa.ArrowException as error:
+        raise UnsupportedTypeError(f"{field.name!r} is declared as {field.type}, but holds values that do not fit: {error}.") from error
 
 
 def _opened(parts: Iterator[Any]) -> pa.RecordBatchReader:

@@ -35,6 +35,8 @@ _ALWAYS = {
     "standard_conforming_strings": "on",
     # A spine that is a table comes in the order in which it lies there, whoever else reads it.
     "synchronize_seqscans": "off",
+    # Compiling costs more than it saves in statements of so many small parts.
+    "jit": "off",
 }
 _BESIDES_COPY = {"adbc.postgresql.use_copy": "false"}
 """For what answers with rows and is no query, such as EXPLAIN."""

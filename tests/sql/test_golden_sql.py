@@ -172,6 +172,8 @@ def queries(dialect: str) -> dict[str, exp.Expression]:
     found["steps"] = step_rows(PAYMENTS, AT, dialect)
     if dialect_named(dialect).asof_join:
         found["one_view_by_thin_union"] = training(dialect, {ORDERS.name: ViewPlan(Strategy.THIN_UNION)}, orders)
+    if dialect_named(dialect).indexed_lookup:
+        found["one_view_by_lateral"] = training(dialect, {ORDERS.name: ViewPlan(Strategy.LATERAL)}, orders)
     return found
 
 

