@@ -14,6 +14,10 @@ def open_warehouse(target: Target) -> Warehouse:
         from .duckdb import DuckDBWarehouse
 
         return DuckDBWarehouse.of_target(target)
+    if target.type == "spark":
+        from .spark import SparkWarehouse
+
+        return SparkWarehouse.of_target(target)
     raise WarehouseError(
-        f"The dbt target {target} is of the type {target.type!r}, and only duckdb can be used so far. Choose another one with --target."
+        f"The dbt target {target} is of the type {target.type!r}, and only duckdb and spark can be used so far. Choose another one with --target."
     )

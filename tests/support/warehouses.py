@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from spark_server import local_spark
 
 from featurestore.dbt.profiles import Target
 from featurestore.registry.definitions import Relation
@@ -96,6 +97,7 @@ def duckdb_file(directory: Path) -> Iterator[DuckDBFile]:
 
 WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
     "duckdb": WarehouseUnderTest(duckdb_file),
+    "spark": WarehouseUnderTest(local_spark, examples=8),
 }
 
 

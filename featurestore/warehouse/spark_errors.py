@@ -1,0 +1,56 @@
+"""What Spark says when something goes wrong, in a sentence: its own words, without its plans and the path of its stack."""
+
+from __future__ import annotations
+
+import re
+
+from featurestore.errors import WarehouseError, WarehouseLockedError
+
+from .spark_profile import SparkProfile
+
+_MISSING = re.compile(r"(?:table or view|relation) (`[^`]+`(?:\.`[^`]+`)*) cannot be found", re.IGNORECASE)
+_LOCKED = ("Another instance of Derby", "XSDB6")
+_NOT_INSTALLED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_LONGEST = 2_000
+
+
+def refused(error: Exception, profile: SparkProfile) -> WarehouseError:
+    """The error to raise instead."""
+    everything = _with_causes(error)
+    if any(sign in everything for sign in _LOCKED):
+        return WarehouseLockedError(
+            f"{profile.directory / 'metastore_db'} is held by another process, and Spark's embedded metastore lets nobody else in "
+            "meanwhile. Wait for it to end, or close it there, and try again."
+        )
+    words = profile.without_secrets(_words(error))
+    missing = _MISSING.search(words)
+    if missing is not None:
+        return WarehouseError(f"The warehouse has no table or view {missing.group(1)}. Run `dbt build`: it makes it.\n{words}")
+    absent = _NOT_INSTALLED.search(everything)
+    if absent is not None:
+        return WarehouseError(f"The executors have no package {absent.group(1)}: install featurestore in the Python that they run.\n{words}")
+    return WarehouseError(f"The warehouse refused the query: {words}")
+
+
+def _words(error: Exception) -> str:
+    said = getattr(error, "getMessage", None)
+    text = str(said() if said is not None else "") or str(error)
+    if hasattr(error, "java_exception"):
+        text = _root_cause(error.java_exception)
+    text = re.split(r"\n(?:\s+at |\s*JVM stacktrace|Driver stacktrace|== SQL|'?Project|'?With|Traceback)", text, maxsplit=1)[0].strip()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _root_cause(exception: object) -> str:
+    found = exception
+    while (cause := found.getCause()) is not None:  # type: ignore[attr-defined]
+        found = cause
+    return str(found.toString())  # type: ignore[attr-defined]
+
+
+def _with_causes(error: Exception) -> str:
+    """All that is said anywhere in the chain of causes."""
+    said = [str(error)]
+    for name in ("_stackTrace", "_stacktrace"):
+        said.append(str(getattr(error, name, "") or ""))
+    return "\n".join(said)

@@ -1,0 +1,74 @@
+"""A Spark of two cores in this process, as a notebook runs one, with an embedded metastore in a folder."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurestore.registry.definitions import Relation
+from featurestore.warehouse.spark_process import spark_session
+from featurestore.warehouse.spark_profile import SparkProfile
+
+PARAMETERS: Mapping[str, str] = {
+    "spark.master": "local[2]",
+    "spark.driver.memory": "1g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dderby.system.durability=test",
+    # Compiling a query takes longer than running it over a few rows.
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # What a session must not depend on.
+    "spark.sql.session.timeZone": "America/New_York",
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+}
+
+
+@dataclass(frozen=True)
+class LocalSpark:
+    """A Spark that runs for as long as the tests do."""
+
+    directory: Path
+    schema: str = "shop"
+
+    @property
+    def output(self) -> Mapping[str, Any]:
+        return {"type": "spark", "method": "session", "host": "NA", "schema": self.schema, "server_side_parameters": dict(PARAMETERS)}
+
+    @property
+    def profile(self) -> SparkProfile:
+        return SparkProfile(self.directory, self.schema, PARAMETERS)
+
+    def relation(self, name: str) -> Relation:
+        """Of the letters that the metastore takes in a table's name: dbt could not make it otherwise."""
+        return Relation(re.sub(r"[^A-Za-z0-9_]", "_", name), self.schema)
+
+    def load(self, relation: Relation, rows: pa.Table) -> None:
+        """Through a Parquet file, which says of each instant whether it has a zone."""
+        file = self.directory / f"{uuid.uuid4().hex}.parquet"
+        pq.write_table(rows, file)
+        with spark_session(self.profile) as spark:
+            spark.sql(f"drop table if exists `{relation.schema}`.`{relation.identifier}`")
+            spark.read.option("datetimeRebaseMode", "CORRECTED").parquet(str(file)).createOrReplaceTempView("loaded_rows")
+            spark.sql(f"create table `{relation.schema}`.`{relation.identifier}` using parquet as select * from loaded_rows")
+        file.unlink()
+
+
+@contextmanager
+def local_spark(directory: Path) -> Iterator[LocalSpark]:
+    """A Spark whose metastore is in that folder."""
+    running = LocalSpark(directory)
+    with ExitStack() as stack:
+        spark = stack.enter_context(spark_session(running.profile))
+        spark.sql(f"create database if not exists `{running.schema}`")
+        yield running
