@@ -19,5 +19,6 @@ def open_warehouse(target: Target) -> Warehouse:
 
         return SparkWarehouse.of_target(target)
     raise WarehouseError(
-        f"The dbt target {target} is of the type {target.type!r}, and only duckdb and spark can be used so far. Choose another one with --target."
+        f"The dbt target {target} is of the type {target.type!r}, and only duckdb and spark can be used so far. "
+        "Choose another one with --target."
     )

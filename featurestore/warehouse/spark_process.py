@@ -68,7 +68,7 @@ def _opened(profile: SparkProfile) -> tuple[Any, bool]:
         if _ours is not None and _ours.profile != profile:
             if _ours.sessions:
                 raise WarehouseError("This process runs Spark for another target already, and it can run one only. Close that job first.")
-            _end()
+            end()
         if _ours is None:
             _ours = _started(profile)
         if _ours.ending is not None:
@@ -93,12 +93,12 @@ def _released() -> None:
 def _end_if_idle() -> None:
     with _lock:
         if _ours is not None and _ours.sessions == 0:
-            _end()
+            end()
 
 
 @atexit.register
-def _end() -> None:
-    """Stop our Spark and its Java process: while that lives, it holds the embedded metastore."""
+def end() -> None:
+    """Stop our Spark, if there is one, and its Java process: while that lives, it holds the embedded metastore."""
     global _ours
     with _lock:
         ours, _ours = _ours, None

@@ -31,6 +31,8 @@ ALWAYS: Mapping[str, str] = {
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+    # Times of day, where this Spark has them.
+    "spark.sql.timeType.enabled": "true",
 }
 """Settings of a session; the queries and the way of their answers rely on them."""
 

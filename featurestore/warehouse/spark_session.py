@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.errors import PySparkException
 from sqlglot import exp
 
-from featurestore.errors import WarehouseError
+from featurestore.errors import FeatureStoreError, WarehouseError
 from featurestore.registry.definitions import Column, Relation
 from featurestore.sql.dialects import dialect_named
 from featurestore.sql.expressions import identifier, relation, render, unused
@@ -61,15 +61,9 @@ class SparkSQLSession:
             return self._files.read(self._files.write(frame), self._refused)
 
     def map_batches(
-        self, statement: exp.Expr, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
+        self, statement: exp.Query, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
     ) -> pa.Table:
-        """Run a function over the answer's batches on the executors that hold them, and bring back what it says of them.
-
-        Args:
-            function: takes and gives batches, once for each partition, and anew where a task is tried again. It is pickled, and what
-                it imports must be installed on the executors.
-            schema: of what it gives, which has to be small: all of it comes back at once.
-        """
+        """Run a function over the answer's batches on the executors that hold them, and bring back what it says of them."""
         from pyspark.sql.pandas.types import from_arrow_schema
 
         frame = self._frame(statement)
@@ -157,14 +151,14 @@ class SparkSQLSession:
     def _told(self) -> _Told:
         return _Told(self._refused)
 
-    def _refused(self, error: Exception) -> WarehouseError:
+    def _refused(self, error: Exception) -> FeatureStoreError:
         return refused(error, self._profile)
 
 
 class _Told:
     """What goes wrong inside, said in our words."""
 
-    def __init__(self, refused: Callable[[Exception], WarehouseError]) -> None:
+    def __init__(self, refused: Callable[[Exception], FeatureStoreError]) -> None:
         self._refused = refused
 
     def __enter__(self) -> None:

@@ -1,19 +1,25 @@
-"""A Spark of two cores in this process, as a notebook runs one, with an embedded metastore in a folder."""
+"""A Spark of two cores with an embedded metastore in a folder, which stays up between the sessions of the tests.
+
+A process can run one Spark only, so it gives way when a test opens a target of its own, and comes back for the next one.
+"""
 
 from __future__ import annotations
 
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from featurestore.registry.definitions import Relation
+from featurestore.warehouse import spark_process
 from featurestore.warehouse.spark_process import spark_session
 from featurestore.warehouse.spark_profile import SparkProfile
 
@@ -49,6 +55,12 @@ class LocalSpark:
     def profile(self) -> SparkProfile:
         return SparkProfile(self.directory, self.schema, PARAMETERS)
 
+    def run(self, *statements: str) -> None:
+        """Run statements, as dbt would."""
+        with spark_session(self.profile) as spark:
+            for statement in statements:
+                spark.sql(statement)
+
     def relation(self, name: str) -> Relation:
         """Of the letters that the metastore takes in a table's name: dbt could not make it otherwise."""
         return Relation(re.sub(r"[^A-Za-z0-9_]", "_", name), self.schema)
@@ -68,7 +80,9 @@ class LocalSpark:
 def local_spark(directory: Path) -> Iterator[LocalSpark]:
     """A Spark whose metastore is in that folder."""
     running = LocalSpark(directory)
-    with ExitStack() as stack:
-        spark = stack.enter_context(spark_session(running.profile))
-        spark.sql(f"create database if not exists `{running.schema}`")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spark_process, "IDLE", timedelta(hours=1))
+        with spark_session(running.profile) as spark:
+            spark.sql(f"create database if not exists `{running.schema}`")
         yield running
+        spark_process.end()

@@ -97,7 +97,7 @@ def duckdb_file(directory: Path) -> Iterator[DuckDBFile]:
 
 WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
     "duckdb": WarehouseUnderTest(duckdb_file),
-    "spark": WarehouseUnderTest(local_spark, examples=8),
+    "spark": WarehouseUnderTest(local_spark, examples=5),
 }
 
 
