@@ -15,9 +15,11 @@ import msgspec
 
 from featurestore.errors import ManifestError, UnknownNameError
 from featurestore.registry.definitions import Owner, Relation
+from featurestore.sql.dialects import dialect_of
 
 from .collector import rare_collections
 from .nodes import ExposureNode, GroupNode, Node, SemanticModel, TestNode, owner_of
+from .stored_names import with_stored_names
 
 BUILDING_COMMANDS = frozenset({"run", "build", "snapshot", "retry"})
 
@@ -206,14 +208,14 @@ class _RunResultsFile(msgspec.Struct, frozen=True):
 
 
 def _manifest(path: Path, file: _ManifestFile, metadata: _Metadata, project_name: str) -> Manifest:
-    nodes = file.nodes or {}
+    nodes, dialect = file.nodes or {}, dialect_of(metadata.adapter_type or "")
     disabled = ((key, raw) for key, raws in (file.disabled or {}).items() for raw in raws)
     return Manifest(
         path=path,
         project_name=metadata.project_name or project_name,
         adapter_type=metadata.adapter_type or "",
         dbt_version=metadata.dbt_version or "",
-        nodes=dict(_decoded_nodes((*nodes.items(), *(file.sources or {}).items()))),
+        nodes={key: with_stored_names(node, dialect) for key, node in _decoded_nodes((*nodes.items(), *(file.sources or {}).items()))},
         exposures={key: msgspec.json.decode(raw, type=ExposureNode) for key, raw in (file.exposures or {}).items()},
         groups={group.name: owner_of(group.owner) for group in (file.groups or {}).values()},
         semantic_models=_by_model(file.semantic_models or {}),

@@ -16,6 +16,7 @@ from featurestore.registry.value_types import UNRESOLVED, ValueType
 from featurestore.sql.types import parse_data_type
 
 from .nodes import ColumnNode, Node
+from .stored_names import stored_name
 
 
 class ModelColumn(msgspec.Struct, frozen=True, gc=False):
@@ -23,6 +24,9 @@ class ModelColumn(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     value_type: ValueType
+    stored_as: str | None = None
+    """What the warehouse calls it, where that is another name."""
+
     declared: ColumnNode | None = None
     trouble: str = ""
     """Why no feature can have the column's type; empty where one can."""
@@ -71,14 +75,16 @@ def model_columns(node: Node, declared: Mapping[str, ColumnNode], described: tup
 
 
 def _declared(column: ColumnNode, dialect: str) -> ModelColumn:
+    stored = stored_name(column.name, dialect, quoted=column.quote)
+    stored_as = stored if stored != column.name else None
     if not column.data_type:
-        return ModelColumn(column.name, UNRESOLVED, column)
+        return ModelColumn(column.name, UNRESOLVED, stored_as, column)
     try:
-        return ModelColumn(column.name, parse_data_type(column.data_type, dialect), column)
+        return ModelColumn(column.name, parse_data_type(column.data_type, dialect), stored_as, column)
     except UnsupportedTypeError as error:
-        return ModelColumn(column.name, UNRESOLVED, column, str(error))
+        return ModelColumn(column.name, UNRESOLVED, stored_as, column, str(error))
 
 
 def _described(column: Column, declared: ColumnNode | None) -> ModelColumn:
     trouble = "no feature can have the type that it has in the warehouse. Cast it in the model, or leave it out."
-    return ModelColumn(column.name, column.value_type, declared, trouble if column.value_type == UNRESOLVED else "")
+    return ModelColumn(column.name, column.value_type, column.stored_as, declared, trouble if column.value_type == UNRESOLVED else "")

@@ -11,6 +11,7 @@ from functools import partial
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureService, FeatureView, Owner, Relation
 from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import UNRESOLVED, DecimalType, IntegerType, TimestampType, ValueType
+from featurestore.sql.dialects import dialect_of
 
 from .artifacts import Manifest
 from .collector import rare_collections
@@ -24,14 +25,8 @@ from .views import TaggedModel, build_view
 Describe = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
 """Asks the warehouse for the columns of relations; one that does not exist is absent from the answer."""
 
-_DIALECTS = {"athena": "trino", "fabric": "tsql", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
 _VIEW_NAME = re.compile(r"[\w.-]+")
 _VIEW_KEY, _SERVICE_KEY = "feature_view", "feature_service"
-
-
-def dialect_of(adapter_type: str) -> str:
-    """The sqlglot name of the SQL that an adapter of dbt speaks."""
-    return _DIALECTS.get(adapter_type, adapter_type)
 
 
 def load_registry(manifest: Manifest, *, defaults: FeatureViewDefaults | None = None, describe: Describe | None = None) -> Registry:

@@ -28,6 +28,7 @@ class ColumnNode(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     data_type: str | None = None
+    quote: bool | None = None
     description: str | None = None
     own_tags: list[str] | None = msgspec.field(name="tags", default=None)
     config: ColumnConfig | None = None
@@ -79,6 +80,7 @@ class Node(msgspec.Struct, frozen=True):
     schema: str | None = None
     alias: str | None = None
     identifier: str | None = None
+    relation_name: str | None = None
     description: str | None = None
     node_config: NodeConfig | None = msgspec.field(name="config", default=None)
     unrendered_config: msgspec.Raw = msgspec.Raw()

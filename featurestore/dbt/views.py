@@ -122,7 +122,7 @@ class _Builder:
             kind = column.declared.data_type if column.trouble and column.declared else column.value_type
             self._report(path, f"column {column.name!r} is {kind}, and must be a timestamp or a date. Cast it in the model.")
             return None
-        return Column(column.name, column.value_type)
+        return Column(column.name, column.value_type, column.stored_as)
 
     def validity(self) -> Mapping[str, Column]:
         """Of a snapshot: the columns that say until when a row counts, and whether it records a deletion."""
@@ -134,7 +134,7 @@ class _Builder:
             for own in wanted:
                 column = self._find("config.snapshot_meta_column_names", self._snapshot_columns[own])
                 if column is not None:
-                    found[own] = Column(column.name, column.value_type)
+                    found[own] = Column(column.name, column.value_type, column.stored_as)
         return found
 
     def features(self, keys: set[str], timestamp: Column, created: Column | None) -> tuple[Feature, ...]:
@@ -186,7 +186,7 @@ class _Builder:
                 kind = column.declared.data_type if column.trouble and column.declared else column.value_type
                 what = "its values have no one spelling" if not column.trouble else "no join key can have that type"
                 self._report(f"{path}.{entity}", f"join key {column.name!r} is {kind}: {what}. Cast it in the model.")
-            found.append(Column(column.name, column.value_type))
+            found.append(Column(column.name, column.value_type, column.stored_as))
         return tuple(sorted(found, key=lambda column: column.name))
 
     def _refuse_shared_keys(self, entities: Iterable[Entity]) -> None:
@@ -218,6 +218,6 @@ class _Builder:
 def _feature(column: ModelColumn) -> Feature:
     declared = column.declared
     if declared is None:
-        return Feature(column.name, column.value_type)
-    tags = declared.tags
-    return Feature(column.name, column.value_type, (declared.description or "").strip(), tuple(sorted(set(tags))) if tags else ())
+        return Feature(column.name, column.value_type, stored_as=column.stored_as)
+    tags, description = declared.tags, (declared.description or "").strip()
+    return Feature(column.name, column.value_type, description, tuple(sorted(set(tags))) if tags else (), column.stored_as)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
@@ -15,6 +15,13 @@ class Column:
 
     name: str
     value_type: ValueType
+    stored_as: str | None = field(default=None, compare=False)
+    """What the warehouse calls it, where that is another name: `CUSTOMER_ID` in a warehouse that folds `customer_id` so."""
+
+    @property
+    def stored_name(self) -> str:
+        """What the warehouse calls it."""
+        return self.stored_as or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +41,18 @@ class Feature:
     value_type: ValueType
     description: str = ""
     tags: tuple[str, ...] = ()
+    stored_as: str | None = field(default=None, compare=False)
+    """What the warehouse calls it, where that is another name."""
+
+    @property
+    def stored_name(self) -> str:
+        """What the warehouse calls it."""
+        return self.stored_as or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Where the warehouse keeps a model's rows, as unquoted identifiers."""
+    """Where the warehouse keeps a model's rows, each name as it stores it, without quotes."""
 
     identifier: str
     schema: str | None = None

@@ -6,7 +6,8 @@ of another meaning) is a fact here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import Enum
 
 from featurestore.errors import WarehouseError, did_you_mean
@@ -22,7 +23,39 @@ class ZonedToUtc(str, Enum):
     """`x AT TIME ZONE 'UTC'`."""
 
     CAST = "cast"
-    """A cast converts: BigQuery's always does, Spark's does in a session whose zone is UTC."""
+    """A cast converts: Spark's does in a session whose zone is UTC."""
+
+    AT_TIME_ZONE_THEN_CAST = "at_time_zone_then_cast"
+    """`CAST(x AT TIME ZONE 'UTC' AS …)`: the value stays zoned, now in UTC, and the cast drops the zone."""
+
+    CONVERT_TIMEZONE = "convert_timezone"
+    """`CAST(CONVERT_TIMEZONE('UTC', x) AS …)`, the same in Snowflake's words."""
+
+    DATETIME = "datetime"
+    """`DATETIME(x, 'UTC')`: BigQuery's cast converts to the zone that its project is set to."""
+
+
+class Folding(str, Enum):
+    """What becomes of a name without quotes where the case of names tells them apart."""
+
+    KEEPS = "keeps"
+    """It stays as it is, or case tells no names apart."""
+
+    UPPER = "upper"
+    LOWER = "lower"
+
+
+class Durations(str, Enum):
+    """How an instant is moved by a duration."""
+
+    INTERVAL = "interval"
+    """`x + INTERVAL '7' DAY`."""
+
+    DATEADD = "dateadd"
+    """`DATEADD(DAY, 7, x)`, which takes no more than 31 bits: a duration of many units is added part by part."""
+
+    DATETIME_ADD = "datetime_add"
+    """`DATETIME_ADD(x, INTERVAL 7 DAY)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +69,37 @@ class Dialect:
     """Whether `ASOF JOIN … ON keys AND asked >= known` runs there."""
 
     zoned_to_utc: ZonedToUtc
+    folding: Folding = Folding.KEEPS
+    timestamp: str = "TIMESTAMP"
+    """Its type of naive instants with microseconds, as it writes it."""
+
+    text: str = "TEXT"
+    """Its type of text of any length and any language, as it writes it."""
+
+    text_collation: str | None = None
+    """The collation that tells text apart by code points, where the one that columns have by default does not."""
+
+    durations: Durations = Durations.INTERVAL
+    shortest_interval: timedelta = timedelta(microseconds=1)
+    """What an interval counts in."""
+
+    match_condition: bool = False
+    """Whether an ASOF join has its inequality in MATCH_CONDITION, as Snowflake's has, and keeps rows that match nothing."""
+
+    not_distinct: bool = True
+    """Whether there is `IS NOT DISTINCT FROM`."""
+
+    nan_is_greatest: bool = True
+    """Whether not-a-number stands above every number in an ORDER BY. BigQuery has it below."""
+
+    numbering_order: bool = False
+    """Whether ROW_NUMBER insists on an ORDER BY, and takes one that says nothing."""
+
     orders_nested: bool = True
     """Whether lists, structs and maps can stand in an ORDER BY. Where they cannot, their JSON is ordered instead."""
+
+    json_of: str | None = None
+    """The type that its JSON function takes, where that is not any nested one."""
 
     row_hash: str | None = None
     """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
@@ -46,13 +108,62 @@ class Dialect:
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
 
+_OF_ADAPTERS = {"athena": "trino", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
+_T_SQL = Dialect(
+    "tsql",
+    asof_join=False,
+    zoned_to_utc=ZonedToUtc.AT_TIME_ZONE_THEN_CAST,
+    timestamp="DATETIME2(6)",
+    text="NVARCHAR(MAX)",
+    text_collation="Latin1_General_BIN2",
+    durations=Durations.DATEADD,
+    not_distinct=False,
+    numbering_order=True,
+)
 _DIALECTS = {
     dialect.name: dialect
     for dialect in (
         Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS, row_hash="HASH"),
-        Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE),
-        Dialect("bigquery", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False),
+        Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, folding=Folding.LOWER),
         Dialect("spark", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False, numbering="MONOTONICALLY_INCREASING_ID"),
+        Dialect(
+            "snowflake",
+            asof_join=True,
+            match_condition=True,
+            zoned_to_utc=ZonedToUtc.CONVERT_TIMEZONE,
+            folding=Folding.UPPER,
+            timestamp="TIMESTAMP_NTZ(6)",
+            numbering_order=True,
+            orders_nested=False,
+            json_of="VARIANT",
+        ),
+        Dialect(
+            "bigquery",
+            asof_join=False,
+            zoned_to_utc=ZonedToUtc.DATETIME,
+            timestamp="DATETIME",
+            durations=Durations.DATETIME_ADD,
+            nan_is_greatest=False,
+            orders_nested=False,
+        ),
+        Dialect(
+            "databricks",
+            asof_join=False,
+            zoned_to_utc=ZonedToUtc.CAST,
+            orders_nested=False,
+            numbering="MONOTONICALLY_INCREASING_ID",
+        ),
+        Dialect("redshift", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, not_distinct=False),
+        Dialect(
+            "trino",
+            asof_join=False,
+            zoned_to_utc=ZonedToUtc.AT_TIME_ZONE_THEN_CAST,
+            timestamp="TIMESTAMP(6)",
+            shortest_interval=timedelta(milliseconds=1),
+            orders_nested=False,
+        ),
+        _T_SQL,
+        replace(_T_SQL, name="fabric", text="VARCHAR(8000)", text_collation="Latin1_General_100_BIN2_UTF8"),
     )
 }
 
@@ -63,3 +174,13 @@ def dialect_named(name: str) -> Dialect:
         return _DIALECTS[name]
     except KeyError:
         raise WarehouseError(f"No query can be built for {name!r} yet.{did_you_mean(name, _DIALECTS)}") from None
+
+
+def folding_of(name: str) -> Folding:
+    """What becomes of a name without quotes in the dialect of that name; nothing in one that nobody has looked at yet."""
+    return _DIALECTS[name].folding if name in _DIALECTS else Folding.KEEPS
+
+
+def dialect_of(adapter_type: str) -> str:
+    """The sqlglot name of the SQL that an adapter of dbt speaks."""
+    return _OF_ADAPTERS.get(adapter_type, adapter_type)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel
 
+from featurestore.errors import WarehouseError
 from featurestore.registry.definitions import Column, Feature, Relation
 from featurestore.registry.value_types import (
+    FloatType,
     ListType,
     MapType,
     StringType,
@@ -21,12 +24,13 @@ from featurestore.registry.value_types import (
     TimestampType,
     ValueType,
 )
-from featurestore.timestamps import as_utc, duration_micros
+from featurestore.timestamps import as_utc, duration_micros, format_duration
 
-from .dialects import Dialect, ZonedToUtc
+from .dialects import Dialect, Durations, ZonedToUtc
 
 QueryT = TypeVar("QueryT", bound=exp.Query)
-TIMESTAMP, BIGINT, TEXT = exp.DataType.Type.TIMESTAMP, exp.DataType.Type.BIGINT, exp.DataType.Type.TEXT
+BIGINT = exp.DataType.Type.BIGINT
+_UTC = exp.Literal.string("UTC")
 _UNITS = (("DAY", 86_400_000_000), ("HOUR", 3_600_000_000), ("MINUTE", 60_000_000), ("SECOND", 1_000_000), ("MICROSECOND", 1))
 
 
@@ -81,42 +85,110 @@ def named(expression: exp.Expression, name: str) -> exp.Expression:
     return exp.Alias(this=expression, alias=identifier(name))
 
 
+@lru_cache(maxsize=64)
+def timestamp_type(dialect: Dialect) -> exp.DataType:
+    """The type of naive instants with microseconds."""
+    return exp.DataType.build(dialect.timestamp, dialect=dialect.name)
+
+
+@lru_cache(maxsize=64)
+def text_type(dialect: Dialect) -> exp.DataType:
+    """The type of text of any length."""
+    return exp.DataType.build(dialect.text, dialect=dialect.name)
+
+
 def instant(value: exp.Expression, value_type: ValueType, dialect: Dialect) -> exp.Expression:
     """A timestamp or date as naive UTC with microseconds; a type nobody declared is cast, and the warehouse says if it cannot be."""
     if isinstance(value_type, TimestampType) and value_type.utc:
-        if dialect.zoned_to_utc is ZonedToUtc.MICROSECONDS:
-            return exp.Anonymous(this="MAKE_TIMESTAMP", expressions=[exp.Anonymous(this="EPOCH_US", expressions=[value])])
-        if dialect.zoned_to_utc is ZonedToUtc.AT_TIME_ZONE:
-            return exp.AtTimeZone(this=value, zone=exp.Literal.string("UTC"))
-    return exp.cast(value, TIMESTAMP)
+        match dialect.zoned_to_utc:
+            case ZonedToUtc.MICROSECONDS:
+                return exp.Anonymous(this="MAKE_TIMESTAMP", expressions=[exp.Anonymous(this="EPOCH_US", expressions=[value])])
+            case ZonedToUtc.AT_TIME_ZONE:
+                return exp.AtTimeZone(this=value, zone=_UTC.copy())
+            case ZonedToUtc.AT_TIME_ZONE_THEN_CAST:
+                value = exp.AtTimeZone(this=value, zone=_UTC.copy())
+            case ZonedToUtc.CONVERT_TIMEZONE:
+                value = exp.ConvertTimezone(target_tz=_UTC.copy(), timestamp=value)
+            case ZonedToUtc.DATETIME:
+                return exp.Anonymous(this="DATETIME", expressions=[value, _UTC.copy()])
+    return exp.cast(value, timestamp_type(dialect))
 
 
-def key_value(value: exp.Expression, value_type: ValueType) -> exp.Expression:
-    """A join key as it is compared: what counts as text (a UUID, an enumeration) as text."""
-    return exp.cast(value, TEXT) if isinstance(value_type, StringType) else value
+def key_value(value: exp.Expression, value_type: ValueType, dialect: Dialect) -> exp.Expression:
+    """A join key as it is compared: what counts as text (a UUID, an enumeration) as text, and text by its code points."""
+    return comparable_text(value, dialect) if isinstance(value_type, StringType) else value
 
 
-def instant_literal(at: datetime) -> exp.Expression:
+def comparable_text(value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """Text, or what has a text, told apart and ordered by code points."""
+    text = exp.cast(value, text_type(dialect))
+    return exp.Collate(this=text, expression=exp.var(dialect.text_collation)) if dialect.text_collation else text
+
+
+def instant_literal(at: datetime, dialect: Dialect) -> exp.Expression:
     """That instant, as naive UTC."""
     text = as_utc(at).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
-    return exp.cast(exp.Literal.string(text), TIMESTAMP)
+    return exp.cast(exp.Literal.string(text), timestamp_type(dialect))
 
 
-def interval(duration: timedelta) -> exp.Interval:
-    """A duration in the greatest unit that says it exactly."""
-    micros = duration_micros(duration)
-    unit, size = next((unit, size) for unit, size in _UNITS if micros % size == 0)
-    return exp.Interval(this=exp.Literal.string(str(micros // size)), unit=exp.var(unit))
-
-
-def later(moment: exp.Expression, duration: timedelta) -> exp.Expression:
+def later(moment: exp.Expression, duration: timedelta, dialect: Dialect) -> exp.Expression:
     """`moment + duration`, or the moment itself when there is nothing to add."""
-    return exp.Add(this=moment, expression=interval(duration)) if duration else moment
+    return _moved(moment, duration_micros(duration), dialect, exp.Add, exp.DatetimeAdd)
 
 
-def earlier(moment: exp.Expression, duration: timedelta) -> exp.Expression:
+def earlier(moment: exp.Expression, duration: timedelta, dialect: Dialect) -> exp.Expression:
     """`moment - duration`, or the moment itself when there is nothing to take away."""
-    return exp.Sub(this=moment, expression=interval(duration)) if duration else moment
+    return _moved(moment, duration_micros(duration), dialect, exp.Sub, exp.DatetimeSub)
+
+
+def _moved(
+    moment: exp.Expression,
+    micros: int,
+    dialect: Dialect,
+    operator: type[exp.Add | exp.Sub],
+    function: type[exp.DatetimeAdd | exp.DatetimeSub],
+) -> exp.Expression:
+    if not micros:
+        return moment
+    match dialect.durations:
+        case Durations.INTERVAL:
+            return operator(this=moment, expression=_interval(micros, dialect))
+        case Durations.DATETIME_ADD:
+            unit, count = _in_one_unit(micros)
+            return function(this=moment, expression=exp.Literal.number(count), unit=exp.var(unit))
+        case Durations.DATEADD:
+            sign = 1 if operator is exp.Add else -1
+            for unit, count in _in_small_counts(micros):
+                moment = exp.Anonymous(this="DATEADD", expressions=[exp.var(unit), exp.Literal.number(sign * count), moment])
+            return moment
+
+
+def _interval(micros: int, dialect: Dialect) -> exp.Interval:
+    shortest = duration_micros(dialect.shortest_interval)
+    if micros % shortest:
+        raise WarehouseError(
+            f"{format_duration(timedelta(microseconds=micros))} cannot be said in {dialect.name}, whose intervals count in "
+            f"{format_duration(dialect.shortest_interval)}. Round the duration in the feature view's meta."
+        )
+    unit, count = _in_one_unit(micros)
+    if unit == "MICROSECOND" and shortest > 1:
+        return exp.Interval(this=exp.Literal.string(f"{micros / 1_000_000:.6f}".rstrip("0")), unit=exp.var("SECOND"))
+    return exp.Interval(this=exp.Literal.string(str(count)), unit=exp.var(unit))
+
+
+def _in_one_unit(micros: int) -> tuple[str, int]:
+    """The greatest unit that says it exactly, and how many of them."""
+    return next((unit, micros // size) for unit, size in _UNITS if micros % size == 0)
+
+
+def _in_small_counts(micros: int) -> list[tuple[str, int]]:
+    """The same in one unit where its count is an integer of 32 bits, else in several."""
+    unit, count = _in_one_unit(micros)
+    if count < 2**31:
+        return [(unit, count)]
+    days, rest = divmod(micros, 86_400_000_000)
+    parts = (("DAY", days), ("SECOND", rest // 1_000_000), ("MICROSECOND", rest % 1_000_000))
+    return [(unit, count) for unit, count in parts if count]
 
 
 def not_null(value: exp.Expression) -> exp.Expression:
@@ -124,7 +196,7 @@ def not_null(value: exp.Expression) -> exp.Expression:
     return exp.Not(this=exp.Is(this=value, expression=exp.null()))
 
 
-def null_of(data_type: exp.DType) -> exp.Expression:
+def null_of(data_type: exp.DType | exp.DataType) -> exp.Expression:
     """A null of that type."""
     return exp.cast(exp.null(), data_type)
 
@@ -144,11 +216,19 @@ def smallest_where(condition: exp.Expression, value: exp.Expression) -> exp.Expr
     return exp.Min(this=exp.Case(ifs=[exp.If(this=condition, true=value.copy())]))
 
 
-def digest_where(condition: exp.Expression, values: Sequence[exp.Expression], row_hash: str) -> exp.Expression:
+def same_or_both_null(left: exp.Expression, right: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """`left IS NOT DISTINCT FROM right`."""
+    if dialect.not_distinct:
+        return exp.NullSafeEQ(this=left, expression=right)
+    both_null = exp.And(this=is_null(left.copy()), expression=is_null(right.copy()))
+    return any_of(exp.EQ(this=left, expression=right), both_null)
+
+
+def digest_where(condition: exp.Expression, values: Sequence[exp.Expression], row_hash: str, dialect: Dialect) -> exp.Expression:
     """What the rows of which the condition holds are, in any order, as text: the sum of the 64-bit hashes of their values."""
     hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=list(values)), exp.DType.INT128)
     total = exp.Sum(this=exp.Case(ifs=[exp.If(this=condition, true=hashed)]))
-    return exp.cast(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), TEXT)
+    return exp.cast(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), text_type(dialect))
 
 
 def ascending(value: exp.Expression) -> exp.Ordered:
@@ -161,16 +241,41 @@ def descending(value: exp.Expression) -> exp.Ordered:
     return exp.Ordered(this=value, desc=True, nulls_first=False)
 
 
-def tie_value(feature: Column | Feature, value: exp.Expression, dialect: Dialect) -> exp.Expression:
-    """A value in an order that the dialect has for its type."""
-    if isinstance(feature.value_type, ListType | StructType | MapType) and not dialect.orders_nested:
-        return exp.JSONFormat(this=value)
-    return value
+def greatest_first(feature: Column | Feature, value: exp.Expression, dialect: Dialect) -> list[exp.Ordered]:
+    """The order in which the greatest value of a feature comes first, null after everything, not-a-number before every number.
+
+    What counts as text (an enumeration, JSON) is ordered as text, by code points; what has no order there, by its JSON.
+    """
+    match feature.value_type:
+        case StringType():
+            return [descending(comparable_text(value, dialect))]
+        case ListType() | StructType() | MapType() if not dialect.orders_nested:
+            return [descending(exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value))]
+        case FloatType() if not dialect.nan_is_greatest:
+            return [descending(_one_if(exp.IsNan(this=value.copy()))), descending(value)]
+    return [descending(value)]
+
+
+def endless_first(end: exp.Expression) -> list[exp.Ordered]:
+    """The order in which what never ends comes first, then what ends last. Not every warehouse can be told where null stands."""
+    return [descending(_one_if(is_null(end))), descending(end.copy())]
+
+
+def reversed_order(order: Iterable[exp.Ordered]) -> list[exp.Ordered]:
+    """The same order, the other way round."""
+    return [ascending(ordered.this) if ordered.args["desc"] else descending(ordered.this) for ordered in order]
+
+
+def _one_if(condition: exp.Expression) -> exp.Expression:
+    return exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))], default=exp.Literal.number(0))
 
 
 def numbered(dialect: Dialect) -> exp.Expression:
     """Numbers that grow in the order in which rows are read."""
-    return exp.Anonymous(this=dialect.numbering) if dialect.numbering else exp.Window(this=exp.RowNumber())
+    if dialect.numbering:
+        return exp.Anonymous(this=dialect.numbering)
+    order = exp.Order(expressions=[ascending(exp.select(exp.null()).subquery())]) if dialect.numbering_order else None
+    return exp.Window(this=exp.RowNumber(), order=order)
 
 
 def window(

@@ -17,10 +17,12 @@ from featurestore.registry.definitions import Column, Feature, FeatureView, Late
 
 from .dialects import Dialect
 from .expressions import (
-    TEXT,
     any_of,
     column,
+    comparable_text,
     descending,
+    endless_first,
+    greatest_first,
     instant,
     is_null,
     key_value,
@@ -28,7 +30,6 @@ from .expressions import (
     named,
     not_null,
     relation,
-    tie_value,
     unused,
 )
 
@@ -81,12 +82,12 @@ class History:
 
     def raw(self, name: Column | Feature) -> exp.Column:
         """A column of the model itself."""
-        return column(name.name, self.view.relation.identifier)
+        return column(name.stored_name, self.view.relation.identifier)
 
     def same_key_as(self, other: str) -> list[exp.Expression]:
         """That a row of the model itself speaks of the same entity key as one of another relation."""
         keys = self.view.join_keys
-        return [exp.EQ(this=column(key.name, other), expression=key_value(self.raw(key), key.value_type)) for key in keys]
+        return [exp.EQ(this=column(key.name, other), expression=key_value(self.raw(key), key.value_type, self.dialect)) for key in keys]
 
     @property
     def event_timestamp(self) -> exp.Expression:
@@ -103,7 +104,7 @@ class History:
     @property
     def known_at(self) -> exp.Expression:
         """From when on a row counts."""
-        available = later(self.event_timestamp, self.view.available_after)
+        available = later(self.event_timestamp, self.view.available_after, self.dialect)
         if not as_known(self.view):
             return available
         # Spelled out, because warehouses disagree about GREATEST with a null in it.
@@ -115,7 +116,7 @@ class History:
     ) -> exp.Select:
         """The rows of the history with their keys, event timestamp, and what else is asked for."""
         names = self.names
-        chosen = [named(key_value(self.raw(key), key.value_type), key.name) for key in self.view.join_keys]
+        chosen = [named(key_value(self.raw(key), key.value_type, self.dialect), key.name) for key in self.view.join_keys]
         chosen.append(named(self.event_timestamp, names.event_timestamp))
         if created and self.view.created_timestamp:
             chosen.append(named(self.created_timestamp, names.created_timestamp))
@@ -138,10 +139,9 @@ class History:
         order = [descending(column(names.event_timestamp, of))] if event_timestamp else []
         if view.created_timestamp:
             order.append(descending(column(names.created_timestamp, of)))
-        order += [descending(tie_value(feature, column(feature.name, of), self.dialect)) for feature in view.features]
-        if view.valid_to:
-            order.append(exp.Ordered(this=column(names.valid_to, of), desc=True, nulls_first=True))
-        return order
+        for feature in view.features:
+            order += greatest_first(feature, column(feature.name, of), self.dialect)
+        return order + endless_first(column(names.valid_to, of)) if view.valid_to else order
 
     def _instant(self, of: Column) -> exp.Expression:
         return instant(self.raw(of), of.value_type, self.dialect)
@@ -150,6 +150,6 @@ class History:
         present = [not_null(self.raw(of)) for of in (*self.view.join_keys, self.view.event_timestamp)]
         if self.view.is_deleted is None:
             return present
-        text = exp.Lower(this=exp.cast(self.raw(self.view.is_deleted), TEXT))
+        text = exp.Lower(this=comparable_text(self.raw(self.view.is_deleted), self.dialect))
         deleted = exp.Coalesce(this=text, expressions=[exp.Literal.string("false")])
         return [*present, exp.NEQ(this=deleted, expression=exp.Literal.string("true"))]

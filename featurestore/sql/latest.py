@@ -16,8 +16,6 @@ from featurestore.registry.definitions import FeatureView
 
 from .dialects import dialect_named
 from .expressions import (
-    TEXT,
-    TIMESTAMP,
     any_of,
     column,
     digest_where,
@@ -29,6 +27,8 @@ from .expressions import (
     null_of,
     smallest_where,
     table,
+    text_type,
+    timestamp_type,
     unused,
     window,
     with_ctes,
@@ -80,14 +80,14 @@ def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool
     written = column(history.names.created_timestamp)
     row_hash = facts.row_hash if digested and view.created_timestamp is not None else None
     rows = history.select(view.features if row_hash else (), created=True, valid_to=True, known_at=True)
-    newest = null_of(TIMESTAMP) if view.created_timestamp is None else exp.Max(this=written.copy())
-    digests = {"digest": null_of(TEXT), "digest_then": null_of(TEXT)}
+    newest = null_of(timestamp_type(facts)) if view.created_timestamp is None else exp.Max(this=written.copy())
+    digests = {"digest": null_of(text_type(facts)), "digest_then": null_of(text_type(facts))}
     if row_hash is not None:
         names = (*history.keys, history.names.event_timestamp, history.names.created_timestamp, *(each.name for each in view.features))
-        digests["digest"] = digest_where(exp.true(), list(map(column, names)), row_hash)
+        digests["digest"] = digest_where(exp.true(), list(map(column, names)), row_hash, facts)
         if created_by is not None:
-            by_then = any_of(is_null(written.copy()), exp.LTE(this=written.copy(), expression=instant_literal(created_by)))
-            digests["digest_then"] = digest_where(by_then, list(map(column, names)), row_hash)
+            by_then = any_of(is_null(written.copy()), exp.LTE(this=written.copy(), expression=instant_literal(created_by, facts)))
+            digests["digest_then"] = digest_where(by_then, list(map(column, names)), row_hash, facts)
     told = {"next_change": _next_change(history, at), "created_timestamp": newest, **digests}
     query = exp.select(*(named(value, name) for name, value in told.items())).from_(table("history"))
     return with_ctes(query, [("history", rows)])
@@ -96,11 +96,12 @@ def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool
 def _next_change(history: History, at: datetime) -> exp.Expression:
     names, view = history.names, history.view
     known_at, valid_to = column(names.known_at), column(names.valid_to)
-    counts_later = exp.GT(this=known_at, expression=instant_literal(at))
+    now = instant_literal(at, history.dialect)
+    counts_later = exp.GT(this=known_at, expression=now)
     if view.valid_to is None or view.disjoint_validity:
         return smallest_where(counts_later, known_at)
     turns = exp.Case(ifs=[exp.If(this=counts_later, true=known_at.copy())], default=valid_to)
-    return smallest_where(exp.GT(this=turns, expression=instant_literal(at)), turns)
+    return smallest_where(exp.GT(this=turns, expression=now.copy()), turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +124,11 @@ class _Latest:
         view, names = self.history.view, self.history.names
         news: list[exp.Expression] = []
         if changed_since is not None and view.created_timestamp is not None:
-            news.append(exp.GTE(this=column(names.created_timestamp), expression=instant_literal(changed_since)))
+            news.append(exp.GTE(this=column(names.created_timestamp), expression=self._literal(changed_since)))
         if counted_at is not None:
-            news.append(exp.GT(this=column(names.known_at), expression=instant_literal(counted_at)))
+            news.append(exp.GT(this=column(names.known_at), expression=self._literal(counted_at)))
             if view.valid_to is not None:
-                news.append(exp.GT(this=column(names.valid_to), expression=instant_literal(counted_at)))
+                news.append(exp.GT(this=column(names.valid_to), expression=self._literal(counted_at)))
         return news
 
     def changed(self, news: list[exp.Expression]) -> exp.Select:
@@ -151,12 +152,12 @@ class _Latest:
         newest = exp.select(*self._keys(), named(winning, timestamp.name)).from_(table("known")).group_by(*self._keys())
         if not_before is None:
             return newest
-        return newest.having(exp.GTE(this=winning.copy(), expression=instant_literal(not_before)))
+        return newest.having(exp.GTE(this=winning.copy(), expression=self._literal(not_before)))
 
     def found(self, rows: str) -> exp.Select:
         """The rows of those timestamps, as columns of `rows`."""
         names, features = self.history.names, self.history.view.features
-        valid_to = column(names.valid_to, rows) if self.history.view.valid_to else null_of(TIMESTAMP)
+        valid_to = column(names.valid_to, rows) if self.history.view.valid_to else null_of(timestamp_type(self.history.dialect))
         query = exp.select(
             *(column(name, rows) for name in (*self.history.keys, names.event_timestamp)),
             named(valid_to, names.valid_to),
@@ -197,10 +198,13 @@ class _Latest:
     def _keys(self) -> list[exp.Expression]:
         return [column(key) for key in self.history.keys]
 
+    def _literal(self, at: datetime) -> exp.Expression:
+        return instant_literal(at, self.history.dialect)
+
     def _counting(self, rows: exp.Select) -> exp.Select:
         """Known by `at` and not ended then. The arithmetic is on the constant, so that a warehouse can skip what is newer."""
-        view, history, at = self.history.view, self.history, instant_literal(self.at)
-        rows = rows.where(exp.LTE(this=history.event_timestamp, expression=earlier(at, view.available_after)))
+        view, history, at = self.history.view, self.history, self._literal(self.at)
+        rows = rows.where(exp.LTE(this=history.event_timestamp, expression=earlier(at, view.available_after, history.dialect)))
         if as_known(view):
             rows = rows.where(any_of(is_null(history.created_timestamp), exp.LTE(this=history.created_timestamp, expression=at.copy())))
         if view.valid_to is not None:

@@ -153,7 +153,7 @@ class QuerySpine:
         """Run it once: it may answer otherwise, or in another order, the next time."""
         columns = session.columns(exp.select("*").from_(self.rows.copy()))
         row_number = _row_number(column.name for column in columns)
-        named_columns = [column(each.name) for each in columns]
+        named_columns = [named(column(each.stored_name), each.name) for each in columns]
         chosen = exp.select(named(numbered(self.dialect), row_number), *named_columns).from_(self.rows.copy())
         session.keep(UPLOADED, chosen if use.first_rows is None else chosen.limit(use.first_rows))
         return LoadedSpine(columns, row_number, self.rows)

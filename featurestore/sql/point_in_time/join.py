@@ -116,7 +116,7 @@ class ViewScope:
         """That the row of one relation is no older than the TTL at the instant of another: a condition, or none."""
         if self.view.ttl is None:
             return []
-        oldest = earlier(column(self.spine.asked_at, asked), self.view.ttl)
+        oldest = earlier(column(self.spine.asked_at, asked), self.view.ttl, self.history.dialect)
         return [exp.GTE(this=column(self.names.event_timestamp, row), expression=oldest)]
 
 
@@ -243,8 +243,10 @@ def _prefixes(join: PointInTimeJoin) -> Sequence[str]:
 
 
 def _numbered_spine(spine: Spine, names: SpineNames, dialect: Dialect) -> exp.Select:
-    number = numbered(dialect) if spine.row_number is None else column(spine.row_number)
-    return exp.select(named(number, names.row_number), *(column(spine_column.name) for spine_column in spine.columns)).from_(spine.source)
+    ours = spine.row_number is not None
+    number = column(spine.row_number) if spine.row_number is not None else numbered(dialect)
+    columns = [named(column(each.name if ours else each.stored_name), each.name) for each in spine.columns]
+    return exp.select(named(number, names.row_number), *columns).from_(spine.source)
 
 
 def _asked(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Select:
@@ -253,7 +255,7 @@ def _asked(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Se
     chosen = [
         column(names.row_number),
         named(instant(column(timestamp.name), timestamp.value_type, dialect), names.asked_at),
-        *(named(key_value(column(key), join.spine.column(key).value_type), key) for key in keys),
+        *(named(key_value(column(key), join.spine.column(key).value_type, dialect), key) for key in keys),
     ]
     return exp.select(*chosen).from_(table(names.spine))
 

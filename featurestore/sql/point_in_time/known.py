@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import ascending, column, joined, named, table, window
+from featurestore.sql.expressions import ascending, column, descending, joined, named, table, window
 from featurestore.sql.history import as_known
 
 from .join import NamedQuery, ViewScope
@@ -48,7 +48,9 @@ def _known_in_order_of_writing(scope: ViewScope) -> list[NamedQuery]:
     version = column(names.version)
     in_order = [ascending(column(names.event_timestamp)), ascending(column(names.created_timestamp))]
     newest_version = "newest_version" if names.version == "version" else f"newest_{names.version}"
-    so_far = window(exp.Max(this=version), keys, [ascending(column(names.known_at))], "RANGE")
+    # At one instant the greatest version stands first, so that the others of that instant are left out whatever frames there are.
+    by_known = [ascending(column(names.known_at)), descending(version.copy())]
+    so_far = window(exp.Max(this=version), keys, by_known, "ROWS")
     columns = [*keys, *(column(name) for name in (names.event_timestamp, names.created_timestamp, names.known_at, names.version))]
     return [
         (scope.cte("rows"), _thin_rows(scope)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import BIGINT, TIMESTAMP, ascending, column, joined, named, not_null, null_of, table, window
+from featurestore.sql.expressions import BIGINT, ascending, column, joined, named, not_null, null_of, table, timestamp_type, window
 from featurestore.sql.history import as_known
 
 from .join import NamedQuery, ViewScope, carried
@@ -28,11 +28,11 @@ def matched(scope: ViewScope) -> list[NamedQuery]:
     ]
 
 
-def _marker(scope: ViewScope) -> tuple[str, exp.DType]:
+def _marker(scope: ViewScope) -> tuple[str, exp.DType | exp.DataType]:
     """What grows along a key's timeline and tells its rows apart."""
     if as_known(scope.view):
         return scope.names.version, BIGINT
-    return scope.names.event_timestamp, TIMESTAMP
+    return scope.names.event_timestamp, timestamp_type(scope.history.dialect)
 
 
 def _timeline(scope: ViewScope) -> exp.Union:

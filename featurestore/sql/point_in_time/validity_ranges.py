@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import any_of, column, is_null, joined, named, table, window
+from featurestore.sql.expressions import any_of, column, is_null, joined, named, reversed_order, table, window
 
 from .join import NamedQuery, ViewScope
 from .known import of_spine_keys, spine_keys
@@ -34,9 +34,6 @@ def _rows(scope: ViewScope) -> exp.Select:
 
 def _versions(scope: ViewScope) -> exp.Select:
     rows = scope.cte("rows")
-    oldest_first = [
-        exp.Ordered(this=ordered.this, desc=False, nulls_first=not ordered.args["nulls_first"])
-        for ordered in scope.history.newest_first(rows, event_timestamp=True)
-    ]
+    oldest_first = reversed_order(scope.history.newest_first(rows, event_timestamp=True))
     version = named(window(exp.RowNumber(), scope.key_columns(rows), oldest_first), scope.names.version)
     return exp.select("*", version).from_(table(rows))

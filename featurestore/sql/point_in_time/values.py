@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import Feature
 from featurestore.registry.registry import RequestedView
-from featurestore.sql.expressions import any_of, column, is_null, joined, named, table, unused, window
+from featurestore.sql.expressions import any_of, column, is_null, joined, named, same_or_both_null, table, unused, window
 from featurestore.sql.history import as_known
 from featurestore.sql.ties import alone, first_ranked, several
 
@@ -74,8 +74,13 @@ def _same_row(scope: ViewScope, matched: str, rows: str) -> list[exp.Expression]
     names, spine = scope.names, scope.spine
     same = [*scope.same_key(matched, rows), column(names.event_timestamp, matched).eq(column(names.event_timestamp, rows))]
     if as_known(scope.view):
-        same.append(exp.NullSafeEQ(this=column(names.created_timestamp, matched), expression=column(names.created_timestamp, rows)))
+        same.append(_same_created(scope, matched, rows))
     if scope.view.valid_to is not None:
         ended = column(names.valid_to, rows)
         same.append(any_of(is_null(ended), exp.LT(this=column(spine.asked_at, matched), expression=ended.copy())))
     return same
+
+
+def _same_created(scope: ViewScope, matched: str, rows: str) -> exp.Expression:
+    name = scope.names.created_timestamp
+    return same_or_both_null(column(name, matched), column(name, rows), scope.history.dialect)

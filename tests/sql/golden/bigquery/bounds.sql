@@ -1,9 +1,9 @@
 WITH `history` AS (
   SELECT
     `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS DATETIME) AS `created_timestamp`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) + INTERVAL '1' HOUR AS `known_at`
+    DATETIME(`customer_orders`.`ordered_at`, 'UTC') AS `event_timestamp`,
+    DATETIME(`customer_orders`.`loaded_at`, 'UTC') AS `created_timestamp`,
+    DATETIME_ADD(DATETIME(`customer_orders`.`ordered_at`, 'UTC'), INTERVAL 1 HOUR) AS `known_at`
   FROM `shop`.`features`.`customer_orders`
   WHERE
     NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL

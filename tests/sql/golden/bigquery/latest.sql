@@ -1,13 +1,13 @@
 WITH `known` AS (
   SELECT
     `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) AS `event_timestamp`
+    DATETIME(`customer_orders`.`ordered_at`, 'UTC') AS `event_timestamp`
   FROM `shop`.`features`.`customer_orders`
   WHERE
     (
       NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
     )
-    AND CAST(`customer_orders`.`ordered_at` AS DATETIME) <= CAST('2024-03-01 12:30:00.000000' AS DATETIME) - INTERVAL '1' HOUR
+    AND DATETIME(`customer_orders`.`ordered_at`, 'UTC') <= DATETIME_SUB(CAST('2024-03-01 12:30:00.000000' AS DATETIME), INTERVAL 1 HOUR)
 ), `newest` AS (
   SELECT
     `customer_id`,
@@ -18,8 +18,8 @@ WITH `known` AS (
 ), `history` AS (
   SELECT
     `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS DATETIME) AS `created_timestamp`,
+    DATETIME(`customer_orders`.`ordered_at`, 'UTC') AS `event_timestamp`,
+    DATETIME(`customer_orders`.`loaded_at`, 'UTC') AS `created_timestamp`,
     `customer_orders`.`orders_7d`,
     `customer_orders`.`amount_7d`,
     `customer_orders`.`basket`
@@ -28,7 +28,7 @@ WITH `known` AS (
     (
       NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
     )
-    AND CAST(`customer_orders`.`ordered_at` AS DATETIME) <= CAST('2024-03-01 12:30:00.000000' AS DATETIME) - INTERVAL '1' HOUR
+    AND DATETIME(`customer_orders`.`ordered_at`, 'UTC') <= DATETIME_SUB(CAST('2024-03-01 12:30:00.000000' AS DATETIME), INTERVAL 1 HOUR)
 ), `tied` AS (
   SELECT
     `newest`.`customer_id`
@@ -43,8 +43,8 @@ WITH `known` AS (
 ), `rivals` AS (
   SELECT
     `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS DATETIME) AS `created_timestamp`,
+    DATETIME(`customer_orders`.`ordered_at`, 'UTC') AS `event_timestamp`,
+    DATETIME(`customer_orders`.`loaded_at`, 'UTC') AS `created_timestamp`,
     `customer_orders`.`orders_7d`,
     `customer_orders`.`amount_7d`,
     `customer_orders`.`basket`
@@ -53,7 +53,7 @@ WITH `known` AS (
     (
       NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
     )
-    AND CAST(`customer_orders`.`ordered_at` AS DATETIME) <= CAST('2024-03-01 12:30:00.000000' AS DATETIME) - INTERVAL '1' HOUR
+    AND DATETIME(`customer_orders`.`ordered_at`, 'UTC') <= DATETIME_SUB(CAST('2024-03-01 12:30:00.000000' AS DATETIME), INTERVAL 1 HOUR)
 ), `ranked` AS (
   SELECT
     `rivals`.`customer_id`,
@@ -64,7 +64,7 @@ WITH `known` AS (
     `rivals`.`basket`,
     ROW_NUMBER() OVER (
       PARTITION BY `rivals`.`customer_id`
-      ORDER BY `rivals`.`created_timestamp` DESC, `rivals`.`orders_7d` DESC, `rivals`.`amount_7d` DESC, TO_JSON_STRING(`rivals`.`basket`) DESC
+      ORDER BY `rivals`.`created_timestamp` DESC, `rivals`.`orders_7d` DESC, CASE WHEN IS_NAN(`rivals`.`amount_7d`) THEN 1 ELSE 0 END DESC, `rivals`.`amount_7d` DESC, TO_JSON_STRING(`rivals`.`basket`) DESC
     ) AS `place`
   FROM `newest`
   INNER JOIN `rivals`

@@ -26,7 +26,7 @@ WITH `spine` AS (
     *,
     ROW_NUMBER() OVER (
       PARTITION BY `subscriptions_rows`.`customer_id`
-      ORDER BY `subscriptions_rows`.`event_timestamp` ASC, `subscriptions_rows`.`plan` ASC, `subscriptions_rows`.`valid_to` ASC NULLS LAST
+      ORDER BY `subscriptions_rows`.`event_timestamp` ASC, CAST(`subscriptions_rows`.`plan` AS STRING) ASC, CASE WHEN `subscriptions_rows`.`valid_to` IS NULL THEN 1 ELSE 0 END ASC, `subscriptions_rows`.`valid_to` ASC
     ) AS `version`
   FROM `subscriptions_rows`
 ), `subscriptions_matched` AS (
@@ -55,7 +55,7 @@ WITH `spine` AS (
   INNER JOIN `subscriptions_versions`
     ON `subscriptions_matched`.`customer_id` = `subscriptions_versions`.`customer_id`
     AND `subscriptions_matched`.`version` = `subscriptions_versions`.`version`
-    AND `subscriptions_versions`.`event_timestamp` >= `subscriptions_matched`.`asked_at` - INTERVAL '30' DAY
+    AND `subscriptions_versions`.`event_timestamp` >= DATETIME_SUB(`subscriptions_matched`.`asked_at`, INTERVAL 30 DAY)
 )
 SELECT
   `spine`.`customer_id`,

@@ -20,8 +20,8 @@ WITH `spine` AS (
 ), `customer_orders_known` AS (
   SELECT
     `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) AS `event_timestamp`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) + INTERVAL '1' HOUR AS `known_at`
+    DATETIME(`customer_orders`.`ordered_at`, 'UTC') AS `event_timestamp`,
+    DATETIME_ADD(DATETIME(`customer_orders`.`ordered_at`, 'UTC'), INTERVAL 1 HOUR) AS `known_at`
   FROM `shop`.`features`.`customer_orders`
   INNER JOIN `customer_orders_keys`
     ON `customer_orders_keys`.`customer_id` = `customer_orders`.`customer_id`
@@ -62,12 +62,12 @@ WITH `spine` AS (
   WHERE
     NOT `row_number` IS NULL
     AND NOT `event_timestamp` IS NULL
-    AND `customer_orders_seen`.`event_timestamp` >= `customer_orders_seen`.`asked_at` - INTERVAL '7' DAY
+    AND `customer_orders_seen`.`event_timestamp` >= DATETIME_SUB(`customer_orders_seen`.`asked_at`, INTERVAL 7 DAY)
 ), `customer_orders_history` AS (
   SELECT
     `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS DATETIME) AS `created_timestamp`,
+    DATETIME(`customer_orders`.`ordered_at`, 'UTC') AS `event_timestamp`,
+    DATETIME(`customer_orders`.`loaded_at`, 'UTC') AS `created_timestamp`,
     `customer_orders`.`orders_7d`,
     `customer_orders`.`amount_7d`
   FROM `shop`.`features`.`customer_orders`
@@ -93,8 +93,8 @@ WITH `spine` AS (
 ), `customer_orders_rivals` AS (
   SELECT
     `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS DATETIME) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS DATETIME) AS `created_timestamp`,
+    DATETIME(`customer_orders`.`ordered_at`, 'UTC') AS `event_timestamp`,
+    DATETIME(`customer_orders`.`loaded_at`, 'UTC') AS `created_timestamp`,
     `customer_orders`.`orders_7d`,
     `customer_orders`.`amount_7d`,
     `customer_orders`.`basket`
@@ -108,7 +108,7 @@ WITH `spine` AS (
     `customer_orders_rivals`.`amount_7d`,
     ROW_NUMBER() OVER (
       PARTITION BY `customer_orders_matched`.`row_number`
-      ORDER BY `customer_orders_rivals`.`created_timestamp` DESC, `customer_orders_rivals`.`orders_7d` DESC, `customer_orders_rivals`.`amount_7d` DESC, TO_JSON_STRING(`customer_orders_rivals`.`basket`) DESC
+      ORDER BY `customer_orders_rivals`.`created_timestamp` DESC, `customer_orders_rivals`.`orders_7d` DESC, CASE WHEN IS_NAN(`customer_orders_rivals`.`amount_7d`) THEN 1 ELSE 0 END DESC, `customer_orders_rivals`.`amount_7d` DESC, TO_JSON_STRING(`customer_orders_rivals`.`basket`) DESC
     ) AS `place`
   FROM `customer_orders_matched`
   INNER JOIN `customer_orders_rivals`
@@ -172,8 +172,8 @@ WITH `spine` AS (
     *,
     MAX(`version`) OVER (
       PARTITION BY `customer_id`, `shop`
-      ORDER BY `known_at` ASC
-      RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ORDER BY `known_at` ASC, `version` DESC
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS `newest_version`
   FROM `shop_visits_numbered`
 ), `shop_visits_known` AS (

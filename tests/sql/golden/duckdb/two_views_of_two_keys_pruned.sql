@@ -151,8 +151,8 @@ WITH "spine" AS (
     *,
     MAX("version") OVER (
       PARTITION BY "customer_id", "shop"
-      ORDER BY "known_at" ASC NULLS FIRST
-      RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ORDER BY "known_at" ASC NULLS FIRST, "version" DESC
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "newest_version"
   FROM "shop_visits_numbered"
 ), "shop_visits_known" AS (

@@ -26,7 +26,7 @@ WITH "spine" AS (
     *,
     ROW_NUMBER() OVER (
       PARTITION BY "subscriptions_rows"."customer_id"
-      ORDER BY "subscriptions_rows"."event_timestamp" ASC NULLS FIRST, "subscriptions_rows"."plan" ASC NULLS FIRST, "subscriptions_rows"."valid_to" ASC
+      ORDER BY "subscriptions_rows"."event_timestamp" ASC NULLS FIRST, CAST("subscriptions_rows"."plan" AS TEXT) ASC NULLS FIRST, CASE WHEN "subscriptions_rows"."valid_to" IS NULL THEN 1 ELSE 0 END ASC NULLS FIRST, "subscriptions_rows"."valid_to" ASC NULLS FIRST
     ) AS "version"
   FROM "subscriptions_rows"
 ), "subscriptions_matched" AS (

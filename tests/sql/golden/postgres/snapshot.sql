@@ -121,7 +121,7 @@ WITH "spine" AS (
     "customer_profile_rivals"."city",
     ROW_NUMBER() OVER (
       PARTITION BY "customer_profile_matched"."row_number"
-      ORDER BY "customer_profile_rivals"."city" DESC NULLS LAST, "customer_profile_rivals"."valid_to" DESC
+      ORDER BY CAST("customer_profile_rivals"."city" AS TEXT) DESC NULLS LAST, CASE WHEN "customer_profile_rivals"."valid_to" IS NULL THEN 1 ELSE 0 END DESC NULLS LAST, "customer_profile_rivals"."valid_to" DESC NULLS LAST
     ) AS "place"
   FROM "customer_profile_matched"
   INNER JOIN "customer_profile_rivals"

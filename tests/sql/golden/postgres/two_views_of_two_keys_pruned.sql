@@ -175,8 +175,8 @@ WITH "spine" AS (
     *,
     MAX("version") OVER (
       PARTITION BY "customer_id", "shop"
-      ORDER BY "known_at" ASC NULLS FIRST
-      RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ORDER BY "known_at" ASC NULLS FIRST, "version" DESC NULLS LAST
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS "newest_version"
   FROM "shop_visits_numbered"
 ), "shop_visits_known" AS (

@@ -172,8 +172,8 @@ WITH `spine` AS (
     *,
     MAX(`version`) OVER (
       PARTITION BY `customer_id`, `shop`
-      ORDER BY `known_at` ASC
-      RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+      ORDER BY `known_at` ASC, `version` DESC
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS `newest_version`
   FROM `shop_visits_numbered`
 ), `shop_visits_known` AS (

@@ -1,0 +1,73 @@
+WITH [spine] AS (
+  SELECT
+    ROW_NUMBER() OVER (ORDER BY (
+      SELECT
+        NULL
+    ) ASC) AS [row_number],
+    [customer_id],
+    [shop],
+    [event_timestamp],
+    [label]
+  FROM [shop].[ml].[labels]
+), [asked] AS (
+  SELECT
+    [row_number],
+    CAST([event_timestamp] AS DATETIME2(6)) AS [asked_at],
+    [customer_id]
+  FROM [spine]
+), [subscriptions_rows] AS (
+  SELECT
+    [subscriptions].[customer_id],
+    CAST([subscriptions].[dbt_valid_from] AS DATETIME2(6)) AS [event_timestamp],
+    CAST([subscriptions].[dbt_valid_to] AS DATETIME2(6)) AS [valid_to],
+    [subscriptions].[plan]
+  FROM [shop].[snapshots].[subscriptions]
+  WHERE
+    NOT [subscriptions].[customer_id] IS NULL AND NOT [subscriptions].[dbt_valid_from] IS NULL
+), [subscriptions_versions] AS (
+  SELECT
+    *,
+    ROW_NUMBER() OVER (
+      PARTITION BY [subscriptions_rows].[customer_id]
+      ORDER BY [subscriptions_rows].[event_timestamp] ASC, CAST([subscriptions_rows].[plan] AS VARCHAR(8000)) COLLATE Latin1_General_100_BIN2_UTF8 ASC, CASE WHEN [subscriptions_rows].[valid_to] IS NULL THEN 1 ELSE 0 END ASC, [subscriptions_rows].[valid_to] ASC
+    ) AS [version]
+  FROM [subscriptions_rows]
+), [subscriptions_matched] AS (
+  SELECT
+    [asked].[row_number],
+    [asked].[asked_at],
+    [asked].[customer_id],
+    MAX([subscriptions_versions].[version]) AS [version]
+  FROM [asked]
+  INNER JOIN [subscriptions_versions]
+    ON [asked].[customer_id] = [subscriptions_versions].[customer_id]
+    AND [asked].[asked_at] >= [subscriptions_versions].[event_timestamp]
+    AND (
+      [subscriptions_versions].[valid_to] IS NULL
+      OR [asked].[asked_at] < [subscriptions_versions].[valid_to]
+    )
+  GROUP BY
+    [asked].[row_number],
+    [asked].[asked_at],
+    [asked].[customer_id]
+), [subscriptions_values] AS (
+  SELECT
+    [subscriptions_matched].[row_number],
+    [subscriptions_versions].[plan]
+  FROM [subscriptions_matched]
+  INNER JOIN [subscriptions_versions]
+    ON [subscriptions_matched].[customer_id] = [subscriptions_versions].[customer_id]
+    AND [subscriptions_matched].[version] = [subscriptions_versions].[version]
+    AND [subscriptions_versions].[event_timestamp] >= DATEADD(DAY, -30, [subscriptions_matched].[asked_at])
+)
+SELECT
+  [spine].[customer_id],
+  [spine].[shop],
+  [spine].[event_timestamp],
+  [spine].[label],
+  [subscriptions_values].[plan]
+FROM [spine]
+LEFT JOIN [subscriptions_values]
+  ON [subscriptions_values].[row_number] = [spine].[row_number]
+ORDER BY
+  [spine].[row_number] ASC

@@ -1,0 +1,16 @@
+WITH "history" AS (
+  SELECT
+    "customer_orders"."customer_id",
+    "customer_orders"."ordered_at" AT TIME ZONE 'UTC' AS "event_timestamp",
+    "customer_orders"."loaded_at" AT TIME ZONE 'UTC' AS "created_timestamp",
+    "customer_orders"."ordered_at" AT TIME ZONE 'UTC' + INTERVAL '1 HOUR' AS "known_at"
+  FROM "shop"."features"."customer_orders"
+  WHERE
+    NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
+)
+SELECT
+  MIN(CASE WHEN "known_at" > CAST('2024-03-01 12:30:00.000000' AS TIMESTAMP) THEN "known_at" END) AS "next_change",
+  MAX("created_timestamp") AS "created_timestamp",
+  CAST(NULL AS VARCHAR(MAX)) AS "digest",
+  CAST(NULL AS VARCHAR(MAX)) AS "digest_then"
+FROM "history"

@@ -1,0 +1,16 @@
+WITH [history] AS (
+  SELECT
+    [customer_orders].[customer_id],
+    CAST([customer_orders].[ordered_at] AT TIME ZONE 'UTC' AS DATETIME2(6)) AS [event_timestamp],
+    CAST([customer_orders].[loaded_at] AT TIME ZONE 'UTC' AS DATETIME2(6)) AS [created_timestamp],
+    DATEADD(HOUR, 1, CAST([customer_orders].[ordered_at] AT TIME ZONE 'UTC' AS DATETIME2(6))) AS [known_at]
+  FROM [shop].[features].[customer_orders]
+  WHERE
+    NOT [customer_orders].[customer_id] IS NULL AND NOT [customer_orders].[ordered_at] IS NULL
+)
+SELECT
+  MIN(CASE WHEN [known_at] > CAST('2024-03-01 12:30:00.000000' AS DATETIME2(6)) THEN [known_at] END) AS [next_change],
+  MAX([created_timestamp]) AS [created_timestamp],
+  CAST(NULL AS NVARCHAR(MAX)) AS [digest],
+  CAST(NULL AS NVARCHAR(MAX)) AS [digest_then]
+FROM [history]

@@ -1,0 +1,71 @@
+"""What is written for the warehouses that no test can start answers as the reference does, when DuckDB runs it in its own words.
+
+`translation.py` says what that proves and what it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from asking import Asked, assert_trained, load, published, winners
+from histories import MOMENTS, TICK, World, worlds
+from hypothesis import strategies as st
+from reference import instant
+from translation import translated_session
+from warehouses import for_all
+
+from featurestore.sql.dialects import dialect_named
+from featurestore.sql.latest import view_bounds
+from featurestore.sql.point_in_time.join import ViewPlan
+
+DIALECTS = ("snowflake", "bigquery", "databricks", "redshift", "trino", "tsql", "fabric")
+EXAMPLES = 12
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def asked(request: pytest.FixtureRequest) -> Iterator[Asked]:
+    dialect = dialect_named(request.param)
+    with translated_session(dialect) as session:
+        yield Asked(session, dialect, EXAMPLES)
+
+
+def sayable(asked: Asked, world: World) -> bool:
+    """Whether the dialect's intervals can say the view's durations."""
+    durations = (world.view.ttl or timedelta(0), world.view.available_after)
+    return all(duration % asked.dialect.shortest_interval == timedelta(0) for duration in durations)
+
+
+def any_world(asked: Asked, *validity: str) -> st.SearchStrategy[World]:
+    return st.one_of(*(worlds(each) for each in validity)).filter(lambda world: sayable(asked, world))
+
+
+@pytest.mark.parametrize("validity", ["none", "disjoint"])
+def test_each_row_sees_what_was_known_then(asked: Asked, validity: str) -> None:
+    @for_all(asked.examples, world=any_world(asked, validity), plan=st.sampled_from(asked.any_rows))
+    def _(world: World, plan: ViewPlan) -> None:
+        assert_trained(asked, world, [plan])
+
+
+def test_where_validity_overlaps_the_newest_row_valid_then_wins(asked: Asked) -> None:
+    @for_all(asked.examples, world=any_world(asked, "overlapping"), plan=st.sampled_from(asked.overlapping))
+    def _(world: World, plan: ViewPlan) -> None:
+        assert_trained(asked, world, [plan])
+
+
+def test_the_newest_rows_are_what_training_says_for_that_instant(asked: Asked) -> None:
+    @for_all(asked.examples, world=any_world(asked, "none", "disjoint", "overlapping"), at=MOMENTS)
+    def _(world: World, at: datetime) -> None:
+        assert published(asked, world, at) == winners(world, at)
+
+
+def test_nothing_changes_before_the_next_change(asked: Asked) -> None:
+    @for_all(asked.examples, world=any_world(asked, "none", "disjoint", "overlapping"), at=MOMENTS)
+    def _(world: World, at: datetime) -> None:
+        load(asked, world)
+        following = asked.session.query(view_bounds(world.view, at, asked.dialect.name)).read_all().to_pylist()[0]["next_change"]
+        following = at + timedelta(days=30) if following is None else instant(following)
+        assert following > at
+        then, just_before = winners(world, at), winners(world, following - TICK)
+        assert {keys: row for keys, row in then.items() if row.valid_to is None or instant(row.valid_to) > following - TICK} == just_before
