@@ -104,6 +104,12 @@ class Dialect:
     row_hash: str | None = None
     """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
 
+    hash_skips_nulls: bool = False
+    """Whether that function takes no notice of a null, so that each value needs beside it whether it is one."""
+
+    sum_of_hashes: str = "INT128"
+    """The type that a sum of 64-bit numbers fits into."""
+
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
@@ -125,7 +131,16 @@ _DIALECTS = {
     for dialect in (
         Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS, row_hash="HASH"),
         Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, folding=Folding.LOWER),
-        Dialect("spark", asof_join=False, zoned_to_utc=ZonedToUtc.CAST, orders_nested=False, numbering="MONOTONICALLY_INCREASING_ID"),
+        Dialect(
+            "spark",
+            asof_join=False,
+            zoned_to_utc=ZonedToUtc.CAST,
+            orders_nested=False,
+            row_hash="XXHASH64",
+            hash_skips_nulls=True,
+            sum_of_hashes="DECIMAL(38, 0)",
+            numbering="MONOTONICALLY_INCREASING_ID",
+        ),
         Dialect(
             "snowflake",
             asof_join=True,

@@ -226,7 +226,8 @@ def same_or_both_null(left: exp.Expression, right: exp.Expression, dialect: Dial
 
 def digest_where(condition: exp.Expression, values: Sequence[exp.Expression], row_hash: str, dialect: Dialect) -> exp.Expression:
     """What the rows of which the condition holds are, in any order, as text: the sum of the 64-bit hashes of their values."""
-    hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=list(values)), exp.DType.INT128)
+    told = [part for value in values for part in (value, is_null(value.copy()))] if dialect.hash_skips_nulls else list(values)
+    hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=told), exp.DataType.build(dialect.sum_of_hashes))
     total = exp.Sum(this=exp.Case(ifs=[exp.If(this=condition, true=hashed)]))
     return exp.cast(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), text_type(dialect))
 
@@ -250,10 +251,20 @@ def greatest_first(feature: Column | Feature, value: exp.Expression, dialect: Di
         case StringType():
             return [descending(comparable_text(value, dialect))]
         case ListType() | StructType() | MapType() if not dialect.orders_nested:
-            return [descending(exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value))]
+            return [descending(_json(value, dialect))]
         case FloatType() if not dialect.nan_is_greatest:
             return [descending(_one_if(exp.IsNan(this=value.copy()))), descending(value)]
     return [descending(value)]
+
+
+def hashable(feature: Column | Feature, value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """A value that the dialect has a hash of: of what has no order there, its JSON."""
+    nested = isinstance(feature.value_type, ListType | StructType | MapType)
+    return _json(value, dialect) if nested and not dialect.orders_nested else value
+
+
+def _json(value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    return exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value)
 
 
 def endless_first(end: exp.Expression) -> list[exp.Ordered]:

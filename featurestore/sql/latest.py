@@ -20,6 +20,7 @@ from .expressions import (
     column,
     digest_where,
     earlier,
+    hashable,
     instant_literal,
     is_null,
     joined,
@@ -83,11 +84,12 @@ def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool
     newest = null_of(timestamp_type(facts)) if view.created_timestamp is None else exp.Max(this=written.copy())
     digests = {"digest": null_of(text_type(facts)), "digest_then": null_of(text_type(facts))}
     if row_hash is not None:
-        names = (*history.keys, history.names.event_timestamp, history.names.created_timestamp, *(each.name for each in view.features))
-        digests["digest"] = digest_where(exp.true(), list(map(column, names)), row_hash, facts)
+        names = (*history.keys, history.names.event_timestamp, history.names.created_timestamp)
+        values = [*map(column, names), *(hashable(each, column(each.name), facts) for each in view.features)]
+        digests["digest"] = digest_where(exp.true(), [value.copy() for value in values], row_hash, facts)
         if created_by is not None:
             by_then = any_of(is_null(written.copy()), exp.LTE(this=written.copy(), expression=instant_literal(created_by, facts)))
-            digests["digest_then"] = digest_where(by_then, list(map(column, names)), row_hash, facts)
+            digests["digest_then"] = digest_where(by_then, [value.copy() for value in values], row_hash, facts)
     told = {"next_change": _next_change(history, at), "created_timestamp": newest, **digests}
     query = exp.select(*(named(value, name) for name, value in told.items())).from_(table("history"))
     return with_ctes(query, [("history", rows)])

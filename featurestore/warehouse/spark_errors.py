@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from featurestore import errors
 from featurestore.errors import FeatureStoreError, OnlineStoreError, UnsupportedTypeError, WarehouseError, WarehouseLockedError
@@ -48,23 +49,28 @@ def _named(name: str, message: str) -> FeatureStoreError:
 
 def _words(error: Exception) -> str:
     said = getattr(error, "getMessage", None)
-    text = str(said() if said is not None else "") or str(error)
-    if hasattr(error, "java_exception"):
-        text = _root_cause(error.java_exception)
-    text = re.split(r"\n(?:\s+at |\s*JVM stacktrace|Driver stacktrace|== SQL|'?Project|'?With|Traceback)", text, maxsplit=1)[0].strip()
+    text = str((said() if said is not None else None) or error)
+    if _origin(error) is not None and said is None:
+        text = _causes(error)[-1]
+    text = re.split(r"\n(?:\s*at |\s*JVM stacktrace|Driver stacktrace|== SQL|'?Project|'?With|Traceback)", text, maxsplit=1)[0].strip()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _root_cause(exception: object) -> str:
-    found = exception
-    while (cause := found.getCause()) is not None:  # type: ignore[attr-defined]
-        found = cause
-    return str(found.toString())  # type: ignore[attr-defined]
 
 
 def _with_causes(error: Exception) -> str:
     """All that is said anywhere in the chain of causes."""
-    said = [str(error)]
-    for name in ("_stackTrace", "_stacktrace"):
-        said.append(str(getattr(error, name, "") or ""))
-    return "\n".join(said)
+    return "\n".join([str(error), *_causes(error)])
+
+
+def _causes(error: Exception) -> list[str]:
+    """What each exception of the Java process says, from the one that was seen to the first one."""
+    said: list[str] = []
+    exception = _origin(error)
+    while exception is not None:
+        said.append(str(exception.toString()))
+        exception = exception.getCause()
+    return said
+
+
+def _origin(error: Exception) -> Any:
+    """The exception of the Java process that this one stands for."""
+    return getattr(error, "_origin", None) or getattr(error, "java_exception", None)

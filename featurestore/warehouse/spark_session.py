@@ -30,10 +30,12 @@ class SparkSQLSession:
 
     def __init__(self, spark: Any, profile: SparkProfile) -> None:
         self._spark, self._profile = spark, profile
-        self._files = StagedFiles.of(spark, profile)
         self._kept: dict[str, int] = {}
-        if profile.schema is not None and spark.catalog.databaseExists(profile.schema):
-            spark.catalog.setCurrentDatabase(profile.schema)
+        with self._told():
+            # A metastore that somebody else holds shows itself here, before anything is written.
+            if profile.schema is not None and spark.catalog.databaseExists(profile.schema):
+                spark.catalog.setCurrentDatabase(profile.schema)
+        self._files = StagedFiles.of(spark, profile)
 
     def close(self) -> None:
         """Drop what was kept."""
@@ -105,12 +107,12 @@ class SparkSQLSession:
         self._run(exp.Create(this=beside, kind="TABLE", expression=query))
         kind = self._kind(target)
         if kind == "VIEW":
-            self._run(exp.Drop(this=target.copy(), kind="VIEW"))
+            self._run(exp.Drop(expressions=[target.copy()], kind="VIEW"))
         elif kind is not None:
             self._rename(target, before)
         self._rename(beside, target)
         if kind not in ("VIEW", None):
-            self._run(exp.Drop(this=before, kind="TABLE"))
+            self._run(exp.Drop(expressions=[before], kind="TABLE"))
         counted = self._rows(exp.select(exp.alias_(exp.Count(this=exp.Star()), identifier("rows"))).from_(target.copy()))
         return int(counted[0]["rows"])
 

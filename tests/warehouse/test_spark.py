@@ -11,25 +11,26 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from spark_server import PARAMETERS, LocalSpark, local_spark
+from spark_server import PARAMETERS, LocalSpark
 from sqlglot import exp
+from warehouses import RunningWarehouse
 
-from featurestore.dbt.profiles import Target
 from featurestore.errors import WarehouseError
 from featurestore.registry.definitions import Relation
 from featurestore.sql.expressions import table
-from featurestore.warehouse.open import open_warehouse
 from featurestore.warehouse.spark import SparkWarehouse
 from featurestore.warehouse.spark_profile import STAGING
 from featurestore.warehouse.spark_session import SparkSQLSession
 
-pytestmark = pytest.mark.xdist_group("warehouse spark")
+pytestmark = pytest.mark.parametrize(
+    "warehouse_name", [pytest.param("spark", marks=pytest.mark.xdist_group("warehouse spark"))], scope="session"
+)
 
 
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSpark]:
-    with local_spark(tmp_path_factory.mktemp("spark")) as running:
-        yield running
+@pytest.fixture
+def spark(running: RunningWarehouse) -> LocalSpark:
+    assert isinstance(running, LocalSpark)
+    return running
 
 
 @pytest.fixture
@@ -38,38 +39,8 @@ def session(spark: LocalSpark) -> Iterator[SparkSQLSession]:
         yield session
 
 
-def target(directory: Path, **changes: Any) -> Target:
-    settings = {"type": "spark", "method": "session", "host": "NA", "schema": "shop", **changes}
-    return Target("shop", "dev", "spark", settings, directory)
-
-
 def numbers(count: int, **columns: Any) -> pa.RecordBatchReader:
     return pa.table({"n": pa.array(range(count), pa.int64()), **columns}).to_reader(max_chunksize=10_000)
-
-
-class TestProfile:
-    @pytest.mark.parametrize("method", ["thrift", "http", "odbc", None])
-    def test_a_method_that_carries_no_arrow_is_refused_with_the_one_that_does(self, tmp_path: Path, method: str | None) -> None:
-        with pytest.raises(WarehouseError, match="Use `method: session`"):
-            open_warehouse(target(tmp_path, method=method))
-
-    def test_parameters_are_read_as_dbt_reads_them(self, tmp_path: Path) -> None:
-        warehouse = open_warehouse(
-            target(tmp_path, server_side_parameters={"spark.sql.shuffle.partitions": 7, "spark.eventLog.enabled": True})
-        )
-        assert isinstance(warehouse, SparkWarehouse)
-        assert warehouse.profile.parameters == {"spark.sql.shuffle.partitions": "7", "spark.eventLog.enabled": "true"}
-
-    def test_parameters_that_are_no_mapping_are_named(self, tmp_path: Path) -> None:
-        with pytest.raises(WarehouseError, match="server_side_parameters"):
-            open_warehouse(target(tmp_path, server_side_parameters=["spark.master"]))
-
-    def test_no_secret_is_shown(self, tmp_path: Path) -> None:
-        parameters = {"spark.hadoop.fs.s3a.secret.key": "hunter2", "spark.remote": "sc://host/;token=hunter3", "spark.master": "local[2]"}
-        warehouse = open_warehouse(target(tmp_path, server_side_parameters=parameters))
-        assert isinstance(warehouse, SparkWarehouse)
-        assert "hunter" not in repr(warehouse)
-        assert warehouse.profile.without_secrets("hunter2 at sc://host/;token=hunter3 on local[2]") == "… at … on local[2]"
 
 
 class TestSession:
@@ -111,7 +82,8 @@ class TestSession:
         assert list((tmp_path / "staging").iterdir()) == []
 
     def test_nothing_is_left_when_it_closes(self, spark: LocalSpark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        with SparkWarehouse(spark.profile).session() as session:
+            monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         with SparkWarehouse(spark.profile).session() as session:
             session.upload("numbers", numbers(10))
             session.query("SELECT * FROM numbers")
