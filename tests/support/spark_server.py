@@ -1,4 +1,4 @@
-"""A Spark of two cores with an embedded metastore in a folder, which stays up between the sessions of the tests.
+"""A Spark of two cores with its tables in a folder, which stays up between the sessions of the tests.
 
 A process can run one Spark only, so it gives way when a test opens a target of its own, and comes back for the next one.
 """
@@ -24,11 +24,14 @@ from featurestore.warehouse.spark_process import spark_session
 from featurestore.warehouse.spark_profile import SparkProfile
 
 PARAMETERS: Mapping[str, str] = {
-    "spark.master": "local[2]",
+    # Two cores, and a task that fails is tried once more.
+    "spark.master": "local[2, 2]",
     "spark.driver.memory": "1g",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dderby.system.durability=test",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # The embedded metastore takes as long to start as Spark does; tests of it have their own.
+    "spark.sql.catalogImplementation": "in-memory",
     # Compiling a query takes longer than running it over a few rows.
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.codegen.wholeStage": "false",
@@ -62,7 +65,7 @@ class LocalSpark:
                 spark.sql(statement)
 
     def relation(self, name: str) -> Relation:
-        """Of the letters that the metastore takes in a table's name: dbt could not make it otherwise."""
+        """Of the letters that Spark's catalog takes in a table's name: dbt could not make it otherwise."""
         return Relation(re.sub(r"[^A-Za-z0-9_]", "_", name), self.schema)
 
     def load(self, relation: Relation, rows: pa.Table) -> None:
@@ -70,6 +73,7 @@ class LocalSpark:
         file = self.directory / f"{uuid.uuid4().hex}.parquet"
         pq.write_table(rows, file)
         with spark_session(self.profile) as spark:
+            spark.sql(f"create database if not exists `{relation.schema}`")
             spark.sql(f"drop table if exists `{relation.schema}`.`{relation.identifier}`")
             spark.read.option("datetimeRebaseMode", "CORRECTED").parquet(str(file)).createOrReplaceTempView("loaded_rows")
             spark.sql(f"create table `{relation.schema}`.`{relation.identifier}` using parquet as select * from loaded_rows")
@@ -82,7 +86,5 @@ def local_spark(directory: Path) -> Iterator[LocalSpark]:
     running = LocalSpark(directory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spark_process, "IDLE", timedelta(hours=1))
-        with spark_session(running.profile) as spark:
-            spark.sql(f"create database if not exists `{running.schema}`")
         yield running
         spark_process.end()
