@@ -6,3 +6,7 @@
 {% macro default__local_time(instant, zone) -%}
   (({{ instant }}) at time zone 'UTC' at time zone {{ zone }})
 {%- endmacro %}
+
+{% macro spark__local_time(instant, zone) -%}
+  from_utc_timestamp({{ instant }}, {{ zone }})
+{%- endmacro %}

@@ -1,8 +1,12 @@
-{#- The current instant as a timestamp without zone, in UTC. -#}
+{#- The current instant in UTC: a timestamp without zone, except on Spark, where the type called `timestamp` is the instant itself. -#}
 {% macro utc_now() -%}
   {{ return(adapter.dispatch('utc_now', 'featurestore')()) }}
 {%- endmacro %}
 
 {% macro default__utc_now() -%}
   cast({{ dbt.current_timestamp() }} at time zone 'UTC' as timestamp)
+{%- endmacro %}
+
+{% macro spark__utc_now() -%}
+  current_timestamp()
 {%- endmacro %}

@@ -18,8 +18,8 @@ days as (
         carrier,
         landed_on,
         count(*) as landings_1d,
-        avg(departure_delay) as mean_departure_delay_1d,
-        avg(arrival_delay) as mean_arrival_delay_1d,
+        sum(departure_delay) as departure_delay_1d,
+        sum(arrival_delay) as arrival_delay_1d,
         max(arrival_delay) as worst_arrival_delay_1d,
         avg(was_late) as late_share_1d,
         sum(distance_miles) as miles_1d
@@ -28,13 +28,14 @@ days as (
 
 )
 
+-- A mean is a sum of integers through their number: that is the same to the last digit on every warehouse, and `avg` is not.
 select
     days.carrier,
     days.landed_on,
-    cast(airlines.name as varchar) as carrier_name,
+    cast(airlines.name as {{ dbt.type_string() }}) as carrier_name,
     cast(days.landings_1d as integer) as landings_1d,
-    cast(days.mean_departure_delay_1d as double precision) as mean_departure_delay_1d,
-    cast(days.mean_arrival_delay_1d as double precision) as mean_arrival_delay_1d,
+    cast(days.departure_delay_1d as {{ featurestore.type_double() }}) / days.landings_1d as mean_departure_delay_1d,
+    cast(days.arrival_delay_1d as {{ featurestore.type_double() }}) / days.landings_1d as mean_arrival_delay_1d,
     days.worst_arrival_delay_1d,
     cast(days.late_share_1d as decimal(5, 4)) as late_share_1d,
     cast(days.miles_1d as bigint) as miles_1d

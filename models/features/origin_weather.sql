@@ -17,6 +17,6 @@ select
             when precipitation > 0 then 'rain'
             when visibility < 1 then 'fog'
             else 'dry'
-        end as varchar
+        end as {{ dbt.type_string() }}
     ) as conditions
 from {{ ref('stg_weather') }}

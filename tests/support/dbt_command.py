@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,14 @@ class DbtRun:
         return content
 
 
-def run_dbt(project: Path, *arguments: str, dbt: Path = DBT, check: bool = True) -> DbtRun:
+def run_dbt(project: Path, *arguments: str, dbt: Path = DBT, check: bool = True, environment: Mapping[str, str] | None = None) -> DbtRun:
     """Run a dbt command in the project, with the profiles that lie in it. Fails with dbt's own words unless told not to check."""
     profiles = project / "profiles" if (project / "profiles").is_dir() else project
     untouched = {name: value for name, value in os.environ.items() if not name.startswith(("DBT_", "FEATURESTORE_"))}
     done = subprocess.run(
         [str(dbt), *arguments, "--profiles-dir", str(profiles)],
         cwd=project,
-        env={**untouched, "DO_NOT_TRACK": "1", "NO_COLOR": "1"},
+        env={**untouched, "DO_NOT_TRACK": "1", "NO_COLOR": "1", **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
