@@ -9,7 +9,8 @@
     ├── UnknownNameError              no feature view, feature or feature service of that name
     ├── RequestError                  what was asked for cannot be answered as asked
     │   ├── EntityDataframeError      the spine lacks a column or has one of the wrong type
-    │   └── EntityKeyError            an online key is incomplete or of the wrong type
+    │   ├── EntityKeyError            an online key is incomplete or of the wrong type
+    │   └── LockError                 the lock of a training set is missing or cannot be understood
     ├── UnsupportedTypeError          a column's type has no place among the value types
     ├── WarehouseError                the warehouse refused a query or cannot be reached
     │   └── WarehouseLockedError      another process holds the DuckDB file
@@ -111,6 +112,10 @@ class EntityDataframeError(RequestError):
 
 class EntityKeyError(RequestError):
     """An online key is incomplete or of the wrong type."""
+
+
+class LockError(RequestError):
+    """The lock of a training set is missing, or this version does not understand it."""
 
 
 class UnsupportedTypeError(FeatureStoreError):

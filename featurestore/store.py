@@ -19,7 +19,7 @@ from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
 from featurestore.errors import ManifestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
-from featurestore.registry.registry import Registry
+from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, utc_now
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from featurestore.online_store.base import OnlineStore
     from featurestore.serving.online_features import OnlineFeatures
     from featurestore.serving.reader import OnlineFeatureStore
+    from featurestore.training.comparison import Comparison
+    from featurestore.training.lock import LockedRequest, Origin
     from featurestore.training.retrieval import RetrievalJob
     from featurestore.warehouse.base import Warehouse
 
@@ -112,15 +114,35 @@ class FeatureStore:
         Nothing runs until the answer is asked for, by `to_arrow()`, `to_pandas()`, `to_parquet(path)` and so on.
         Raises UnknownNameError, EntityDataframeError, RequestError.
         """
-        from featurestore.training.retrieval import historical_features
+        from featurestore.training.lock import request_of
 
-        return historical_features(
-            self._warehouse,
-            self.registry.resolve(features, full_feature_names=full_feature_names),
-            entity_df,
-            event_timestamp=event_timestamp,
-            relation_of=self._manifest.relation,
-        )
+        views = self.registry.resolve(features, full_feature_names=full_feature_names)
+        return self._retrieve(views, entity_df, request_of(features, event_timestamp, full_feature_names))
+
+    def rebuild_training_set(
+        self, path: str | Path, *, entity_df: Any = None, output: str | Path | None = None, overwrite: bool = False
+    ) -> Comparison:
+        """Build a training set again from its lock, with what the project and the warehouse hold now, and say whether it is the same.
+
+        Args:
+            path: the Parquet file that `to_parquet` wrote, or its lock. The file itself may be gone.
+            entity_df: the spine, where it was a dataframe and the file is gone. It has to have the same rows.
+            output: write what was built now to this Parquet file, with a lock of its own.
+            overwrite: let `output` replace the locked file.
+
+        The comparison's `same` says it, its `features` which one moved and in how many rows, its `changes` what may explain it.
+        Raises LockError, EntityDataframeError for another spine than the lock's, RequestError.
+        """
+        from featurestore.training.rebuild import open_locked, rebuild_training_set
+
+        locked = open_locked(Path(path))
+        target = locked.target(output, overwrite=overwrite) if output is not None else None
+        request = locked.lock.request
+
+        def retrieve(views: Sequence[RequestedView], spine: Any) -> RetrievalJob:
+            return self._retrieve(views, spine, request)
+
+        return rebuild_training_set(locked, self.registry, retrieve, entity_df=entity_df, output=target)
 
     def get_online_features(
         self,
@@ -229,6 +251,31 @@ class FeatureStore:
 
     def _describe(self, relations: Sequence[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
         return self._warehouse.describe(relations)
+
+    def _retrieve(self, views: Sequence[RequestedView], entity_df: Any, request: LockedRequest) -> RetrievalJob:
+        from featurestore.training.retrieval import historical_features
+
+        return historical_features(
+            self._warehouse,
+            views,
+            entity_df,
+            event_timestamp=request.event_timestamp,
+            relation_of=self._manifest.relation,
+            origin=lambda: self._origin(views, request),
+        )
+
+    def _origin(self, views: Sequence[RequestedView], request: LockedRequest) -> Origin:
+        """What a lock says of this project and of a request."""
+        from featurestore.dbt.checksums import manifest_digest, model_state
+        from featurestore.training.lock import LockedProject, Origin
+
+        manifest = self._manifest
+        return Origin(
+            LockedProject(manifest.project_name, self.target.name, manifest_digest(manifest), manifest.dbt_version),
+            request,
+            {part.view.name: model_state(manifest, part.view.unique_id) for part in views},
+            self._clock(),
+        )
 
     def _last_run(self, everything: bool) -> RunResults | None:
         """The last dbt run; with `everything`, None where there is none that counts.

@@ -49,6 +49,7 @@ class Manifest:
 
     disabled: tuple[Node, ...] = ()
     raw_tests: Mapping[str, msgspec.Raw] = field(default_factory=dict, repr=False)
+    raw_macros: Mapping[str, msgspec.Raw] = field(default_factory=dict, repr=False)
 
     def relation(self, model: str) -> Relation:
         """Where the model, snapshot or seed of that name has its rows. Raises UnknownNameError.
@@ -184,6 +185,7 @@ class _ManifestFile(msgspec.Struct, frozen=True):
     exposures: dict[str, msgspec.Raw] | None = None
     groups: dict[str, GroupNode] | None = None
     semantic_models: dict[str, msgspec.Raw] | None = None
+    macros: dict[str, msgspec.Raw] | None = None
     disabled: dict[str, list[msgspec.Raw]] | None = None
 
 
@@ -221,6 +223,7 @@ def _manifest(path: Path, file: _ManifestFile, metadata: _Metadata, project_name
         semantic_models=_by_model(file.semantic_models or {}),
         disabled=tuple(node for _, node in _decoded_nodes(disabled)),
         raw_tests={key: raw for key, raw in nodes.items() if key.startswith("test.")},
+        raw_macros=file.macros or {},
     )
 
 

@@ -88,6 +88,8 @@ class Node(msgspec.Struct, frozen=True):
     node_tags: Any = msgspec.field(name="tags", default=None)
     raw_code: msgspec.Raw = msgspec.Raw()
     raw_columns: msgspec.Raw = msgspec.field(name="columns", default=msgspec.Raw())
+    raw_checksum: msgspec.Raw = msgspec.field(name="checksum", default=msgspec.Raw())
+    raw_depends_on: msgspec.Raw = msgspec.field(name="depends_on", default=msgspec.Raw())
     contract: Contract | None = None
     constraints: list[Constraint] | None = None
     group: str | None = None
@@ -147,6 +149,17 @@ class OwnerNode(msgspec.Struct, frozen=True, gc=False):
 
 class DependsOn(msgspec.Struct, frozen=True, gc=False):
     nodes: list[str] | None = None
+    macros: list[str] | None = None
+
+
+class Checksum(msgspec.Struct, frozen=True, gc=False):
+    name: str | None = None
+    checksum: str | None = None
+
+
+class MacroNode(msgspec.Struct, frozen=True, gc=False):
+    macro_sql: str = ""
+    depends_on: DependsOn | None = None
 
 
 class TestNode(msgspec.Struct, frozen=True, gc=False):

@@ -37,8 +37,8 @@ def to_json(registry: Registry) -> bytes:
     document = {
         "format": FORMAT,
         "project": registry.project,
-        "views": [_plain(view) for view in registry.views],
-        "services": [_plain(service) for service in registry.services],
+        "views": [plain_record(view) for view in registry.views],
+        "services": [plain_record(service) for service in registry.services],
     }
     return msgspec.json.encode(document)
 
@@ -60,7 +60,7 @@ def from_json(data: bytes) -> Registry:
         raise OnlineStoreError(f"The registry snapshot cannot be understood ({error}). Run `fsdbt materialize` to write it anew.") from None
 
 
-def _plain(record: Any) -> dict[str, Any]:
+def plain_record(record: Any) -> dict[str, Any]:
     """A record's fields as plain JSON values, those at their default left out."""
     kept = {}
     for name, default, write in _writers(cast(Callable[..., Any], type(record))):
@@ -105,7 +105,7 @@ def _writer(hint: Any) -> _Converter | None:
     if hint is timedelta:
         return duration_micros
     if dataclasses.is_dataclass(hint):
-        return _plain
+        return plain_record
     return attrgetter("value") if issubclass(hint, Enum) else None
 
 

@@ -113,6 +113,19 @@ class Dialect:
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
+    indexed_lookup: bool = False
+    """Whether `LATERAL` runs there and tables have indexes, so that one look-up for each asked row may be the quickest."""
+
+    kinds_of_text: bool = False
+    """Whether what counts as text (a UUID, JSON, an enumeration, text padded with spaces) has types of its own, some of them without
+    an order. Features of them are read as text."""
+
+    byte_order: str | None = None
+    """The collation that orders text by its bytes, where text is ordered otherwise unless told so."""
+
+    longest_name: int | None = None
+    """How many bytes of a name count, where that is few: two names that begin alike are the same name."""
+
 
 _OF_ADAPTERS = {"athena": "trino", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
 _T_SQL = Dialect(
@@ -130,7 +143,16 @@ _DIALECTS = {
     dialect.name: dialect
     for dialect in (
         Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS, row_hash="HASH"),
-        Dialect("postgres", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, folding=Folding.LOWER),
+        Dialect(
+            "postgres",
+            asof_join=False,
+            zoned_to_utc=ZonedToUtc.AT_TIME_ZONE,
+            folding=Folding.LOWER,
+            indexed_lookup=True,
+            kinds_of_text=True,
+            byte_order="C",
+            longest_name=63,
+        ),
         Dialect(
             "spark",
             asof_join=False,

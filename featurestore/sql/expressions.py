@@ -16,6 +16,7 @@ from sqlglot.errors import ErrorLevel
 from featurestore.errors import WarehouseError
 from featurestore.registry.definitions import Column, Feature, Relation
 from featurestore.registry.value_types import (
+    DateType,
     FloatType,
     ListType,
     MapType,
@@ -123,6 +124,24 @@ def comparable_text(value: exp.Expression, dialect: Dialect) -> exp.Expression:
     """Text, or what has a text, told apart and ordered by code points."""
     text = exp.cast(value, text_type(dialect))
     return exp.Collate(this=text, expression=exp.var(dialect.text_collation)) if dialect.text_collation else text
+
+
+def stored_as(moment: exp.Expression, value_type: ValueType) -> exp.Expression:
+    """A naive UTC instant as what a timestamp column is compared with; for one of dates, the date that has begun by then."""
+    if isinstance(value_type, TimestampType) and value_type.utc:
+        return exp.AtTimeZone(this=exp.paren(moment), zone=_UTC.copy())
+    return exp.cast(moment, exp.DType.DATE) if isinstance(value_type, DateType) else moment
+
+
+def feature_value(value: exp.Expression, value_type: ValueType, dialect: Dialect) -> exp.Expression:
+    """A feature as it is read: what counts as text, alone or in a list, as text."""
+    if not dialect.kinds_of_text:
+        return value
+    if isinstance(value_type, StringType):
+        return exp.cast(value, text_type(dialect))
+    if isinstance(value_type, ListType) and isinstance(value_type.item, StringType):
+        return exp.cast(value, exp.DataType(this=exp.DType.ARRAY, expressions=[text_type(dialect)], nested=True))
+    return value
 
 
 def instant_literal(at: datetime, dialect: Dialect) -> exp.Expression:
@@ -249,11 +268,13 @@ def greatest_first(feature: Column | Feature, value: exp.Expression, dialect: Di
     """
     match feature.value_type:
         case StringType():
-            return [descending(comparable_text(value, dialect))]
+            return [descending(_by_bytes(comparable_text(value, dialect), dialect))]
         case ListType() | StructType() | MapType() if not dialect.orders_nested:
             return [descending(_json(value, dialect))]
         case FloatType() if not dialect.nan_is_greatest:
             return [descending(_one_if(exp.IsNan(this=value.copy()))), descending(value)]
+        case ListType(StringType()):
+            return [descending(_by_bytes(value, dialect))]
     return [descending(value)]
 
 
@@ -265,6 +286,10 @@ def hashable(feature: Column | Feature, value: exp.Expression, dialect: Dialect)
 
 def _json(value: exp.Expression, dialect: Dialect) -> exp.Expression:
     return exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value)
+
+
+def _by_bytes(text: exp.Expression, dialect: Dialect) -> exp.Expression:
+    return exp.Collate(this=text, expression=identifier(dialect.byte_order)) if dialect.byte_order else text
 
 
 def endless_first(end: exp.Expression) -> list[exp.Ordered]:

@@ -22,6 +22,7 @@ from .expressions import (
     comparable_text,
     descending,
     endless_first,
+    feature_value,
     greatest_first,
     instant,
     is_null,
@@ -30,6 +31,7 @@ from .expressions import (
     named,
     not_null,
     relation,
+    stored_as,
     unused,
 )
 
@@ -43,6 +45,7 @@ class HistoryNames:
     valid_to: str
     known_at: str
     version: str
+    stored_timestamp: str
 
 
 def history_names(view: FeatureView, taken: Iterable[str] = ()) -> HistoryNames:
@@ -54,6 +57,7 @@ def history_names(view: FeatureView, taken: Iterable[str] = ()) -> HistoryNames:
         valid_to=unused("valid_to", own),
         known_at=unused("known_at", own) if known_differs(view) else unused("event_timestamp", own),
         version=unused("version", own),
+        stored_timestamp=unused("stored_timestamp", own),
     )
 
 
@@ -111,8 +115,18 @@ class History:
         written_later = exp.GT(this=self.created_timestamp, expression=available)
         return exp.Case(ifs=[exp.If(this=written_later, true=self.created_timestamp)], default=available.copy())
 
+    def stored_by(self, moment: exp.Expression) -> exp.Expression:
+        """That the event timestamp is at an instant or before: said of the column as it is stored, so that an index of it is of use."""
+        return exp.LTE(this=self.raw(self.view.event_timestamp), expression=stored_as(moment, self.view.event_timestamp.value_type))
+
     def select(
-        self, features: Sequence[Feature] = (), *, created: bool = False, valid_to: bool = False, known_at: bool = False
+        self,
+        features: Sequence[Feature] = (),
+        *,
+        created: bool = False,
+        valid_to: bool = False,
+        known_at: bool = False,
+        stored: bool = False,
     ) -> exp.Select:
         """The rows of the history with their keys, event timestamp, and what else is asked for."""
         names = self.names
@@ -124,7 +138,9 @@ class History:
             chosen.append(named(self.valid_to, names.valid_to))
         if known_at and known_differs(self.view):
             chosen.append(named(self.known_at, names.known_at))
-        chosen += [named(self.raw(feature), feature.name) for feature in features]
+        if stored:
+            chosen.append(named(self.raw(self.view.event_timestamp), names.stored_timestamp))
+        chosen += [named(feature_value(self.raw(each), each.value_type, self.dialect), each.name) for each in features]
         return exp.select(*chosen).from_(relation(self.view.relation)).where(*self._belongs())
 
     def ever_counts(self) -> exp.Expression | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featurestore.registry.definitions import FeatureView
+from featurestore.registry.value_types import ValueType, is_instant
 from featurestore.sql.dialects import Dialect
 from featurestore.sql.history import as_known
 from featurestore.sql.point_in_time.join import Strategy, ViewPlan
@@ -14,6 +16,13 @@ PRUNE_FROM = 20
 
 SMALL_SPINE = 10_000
 """A spine of so few rows is worth cutting any view down to, when nobody knows how large the view is."""
+
+
+MOST_LOOKUPS = 20_000
+"""So many rows of the spine are looked up one by one at most, where an index finds them."""
+
+LOOKUP_FROM = 10
+"""How many times larger than the spine a view has to be for looking its rows up to pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +52,35 @@ class Explanation:
         return "\n".join([f"spine: {self.spine_rows:,} rows", *map(str, self.decisions)])
 
 
-def decide(view: FeatureView, dialect: Dialect, spine_rows: int, view_rows: int | None) -> Decision:
-    """How to read one view."""
+def decide(view: FeatureView, dialect: Dialect, spine_rows: int, view_rows: int | None, *, indexed: bool = False) -> Decision:
+    """How to read one view.
+
+    Args:
+        view: the feature view.
+        dialect: the warehouse's SQL.
+        spine_rows: about how many rows the spine has.
+        view_rows: about how many rows the view has. None: nobody knows.
+        indexed: whether an index finds the newest row of a key by an instant, for keys as the spine has them.
+    """
+    if indexed and view_rows is not None and _few_enough(spine_rows, view_rows):
+        because = "An index begins with the join keys and the timestamp, and so few rows are asked about that each is looked up in it."
+        return Decision(view.name, ViewPlan(Strategy.LATERAL), because, view_rows)
     strategy, because = _strategy(view, dialect)
     prune, and_because = _prune(spine_rows, view_rows)
     return Decision(view.name, ViewPlan(strategy, prune), f"{because} {and_because}", view_rows)
+
+
+def is_lookup_index(columns: Sequence[str], view: FeatureView, spine: Mapping[str, ValueType]) -> bool:
+    """Whether an index of those columns finds the newest row of a key by an instant: it begins with the join keys, in any order, and
+    then the timestamp. A key that has to be converted before it is compared is in no index.
+    """
+    keys = {key.name: key.value_type for key in view.join_keys}
+    begins = set(columns[: len(keys)]) == set(keys) and tuple(columns[len(keys) : len(keys) + 1]) == (view.event_timestamp.name,)
+    return begins and is_instant(view.event_timestamp.value_type) and all(type(spine.get(name)) is type(keys[name]) for name in keys)
+
+
+def _few_enough(spine_rows: int, view_rows: int) -> bool:
+    return spine_rows <= MOST_LOOKUPS and view_rows >= LOOKUP_FROM * spine_rows
 
 
 def _strategy(view: FeatureView, dialect: Dialect) -> tuple[Strategy, str]:

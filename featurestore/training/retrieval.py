@@ -8,11 +8,10 @@ the spine's order. It is the answer of the one statement that `sql` shows.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,15 +20,18 @@ from sqlglot.errors import SqlglotError
 
 from featurestore.arrow import arrow_type, conformed
 from featurestore.errors import NotInstalledError, RequestError, WarehouseError
-from featurestore.registry.definitions import Relation
+from featurestore.registry.definitions import FeatureView, Relation
 from featurestore.registry.registry import RequestedView
 from featurestore.registry.value_types import UNRESOLVED
 from featurestore.sql.dialects import Dialect, dialect_named
-from featurestore.sql.expressions import relation, render, table
+from featurestore.sql.expressions import column, relation, render, table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point_in_time_query, point_in_time_stages
-from featurestore.warehouse.base import Warehouse, WarehouseSession
+from featurestore.warehouse.base import IndexedSession, Warehouse, WarehouseSession, time_travel_point
 
-from .plan import Explanation, decide
+from .lock import Answered, Lock, LockedColumn, LockedWarehouse, Origin, holds_credential, make_lock, to_json
+from .parquet_files import checked_target, write_parquet
+from .plan import Explanation, decide, is_lookup_index
+from .recorded import RecordedAnswer
 from .spine import UPLOADED, LoadedSpine, SpineSource, SpineUse, checked_spine, spine_source
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def historical_features(
     *,
     relation_of: Callable[[str], Relation],
     event_timestamp: str = "event_timestamp",
+    origin: Callable[[], Origin] | None = None,
 ) -> RetrievalJob:
     """The features of those views, joined to the spine at each row's own time.
 
@@ -53,8 +56,9 @@ def historical_features(
         entity_df: an Arrow stream of any library, SQL text, or a `Ref`.
         relation_of: says where a dbt model of that name has its rows.
         event_timestamp: the spine's timestamp column.
+        origin: says what the lock of a file holds of the project and the request. None: files have no lock.
     """
-    return RetrievalJob(warehouse, tuple(views), spine_source(entity_df, relation_of, warehouse.dialect), event_timestamp)
+    return RetrievalJob(warehouse, tuple(views), spine_source(entity_df, relation_of, warehouse.dialect), event_timestamp, origin)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class RetrievalJob:
     views: tuple[RequestedView, ...] = field(repr=False)
     spine: SpineSource = field(repr=False)
     event_timestamp: str = "event_timestamp"
+    origin: Callable[[], Origin] | None = field(default=None, repr=False)
 
     @property
     def sql(self) -> str:
@@ -107,25 +112,16 @@ class RetrievalJob:
         return frame
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
-        """Write the answer to a Parquet file, which appears whole or not at all. Returns how many rows it has."""
-        import pyarrow.parquet as pq
+        """Write the answer to a Parquet file, and its lock beside it, whole or not at all. Returns how many rows it has.
 
-        target = Path(path)
-        if target.is_dir() or not target.parent.is_dir():
-            raise RequestError(
-                f"{target} cannot be written: {'it is a folder' if target.is_dir() else f'there is no folder {target.parent}'}."
-            )
-        unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.unfinished")
-        rows = 0
-        try:
-            with self.to_arrow_batches() as batches, pq.ParquetWriter(unfinished, batches.schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-                    rows += batch.num_rows
-            os.replace(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        return rows
+        The lock, `train.parquet.lock.json`, says what the answer was made of: `rebuild_training_set` makes it again and compares.
+        """
+        target = checked_target(path)
+        if self.origin is None:
+            with self.to_arrow_batches() as batches:
+                return write_parquet(target, batches.schema, batches)
+        with self.recorded() as answer:
+            return write_parquet(target, answer.schema, answer, lambda: to_json(answer.lock()))
 
     def to_table(self, name: str, *, overwrite: bool = False) -> int:
         """Create a table of the warehouse, `schema.name` or `database.schema.name`. Returns how many rows it has.
@@ -141,10 +137,34 @@ class RetrievalJob:
             return prepared.session.create_table(target, prepared.staged())
 
     @contextmanager
+    def recorded(self) -> Iterator[RecordedAnswer]:
+        """The answer as a stream that has a lock at its end, while the warehouse stays open."""
+        use = self._use()
+        with self._prepared(use) as prepared:
+            yield RecordedAnswer(self._answer(prepared, use), partial(self._lock, prepared))
+
+    @contextmanager
+    def spine_rows(self) -> Iterator[pa.RecordBatchReader]:
+        """The rows of a spine that the warehouse holds, in their order, while it stays open."""
+        with self.warehouse.session() as session:
+            loaded = self.spine.put(session, self._use(whole=True))
+            columns = [column(each.name) for each in loaded.columns]
+            yield session.query(exp.select(*columns).from_(loaded.source).order_by(column(loaded.row_number)))
+
+    def _lock(self, prepared: _Prepared, columns: Sequence[LockedColumn], rows: int) -> Lock:
+        assert self.origin is not None
+        given = self.spine.given
+        withheld = isinstance(given, str) and holds_credential(given)
+        warehouse = LockedWarehouse(self.warehouse.dialect, prepared.time_travel)
+        sql = render(prepared.query(shown=not withheld), prepared.dialect)
+        return make_lock(self.origin(), self.views, Answered(columns, rows, given, warehouse, sql))
+
+    @contextmanager
     def _prepared(self, use: SpineUse | None = None, *, read_only: bool = True) -> Iterator[_Prepared]:
         use = use or self._use()
         with self.warehouse.session(read_only=read_only) as session:
-            yield _prepare(self, session, self.spine.put(session, use), use)
+            point = time_travel_point(session)
+            yield _prepare(self, session, self.spine.put(session, use), use, point)
 
     def _use(self, *, whole: bool = False, first_rows: int | None = None) -> SpineUse:
         join_keys = frozenset(key.name for requested in self.views for key in requested.view.join_keys)
@@ -154,9 +174,12 @@ class RetrievalJob:
         """The schema, then the batches."""
         use = self._use(first_rows=first_rows)
         with self._prepared(use) as prepared:
-            answer = self.spine.beside(_as_declared(prepared.session.query(prepared.staged()), self.views), use)
+            answer = self._answer(prepared, use)
             yield answer.schema
             yield from answer
+
+    def _answer(self, prepared: _Prepared, use: SpineUse) -> pa.RecordBatchReader:
+        return self.spine.beside(_as_declared(prepared.session.query(prepared.staged()), self.views), use)
 
 
 @dataclass(frozen=True)
@@ -169,10 +192,11 @@ class _Prepared:
     loaded: LoadedSpine
     event_timestamp: str
     explanation: Explanation
+    time_travel: str | None
 
-    def query(self) -> exp.Select:
-        """The join in one statement, as a person is shown it."""
-        spine = checked_spine(self.loaded, self.views, self.event_timestamp, shown=True)
+    def query(self, *, shown: bool = True) -> exp.Select:
+        """The join in one statement, as a person is shown it; or, not `shown`, with the temporary table for the spine."""
+        spine = checked_spine(self.loaded, self.views, self.event_timestamp, shown=shown)
         return point_in_time_query(PointInTimeJoin(spine, self.views), self._plans, self.dialect)
 
     def staged(self) -> exp.Select:
@@ -188,14 +212,17 @@ class _Prepared:
         return {decision.view: decision.plan for decision in self.explanation.decisions}
 
 
-def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, use: SpineUse) -> _Prepared:
+def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, use: SpineUse, point: str | None) -> _Prepared:
     checked_spine(loaded, job.views, job.event_timestamp)
     dialect = dialect_named(job.warehouse.dialect)
     spine_rows = session.row_count(table(UPLOADED)) or 0
     if use.first_rows is not None:
         spine_rows = min(spine_rows, use.first_rows)
-    decisions = tuple(decide(part.view, dialect, spine_rows, _view_rows(session, part)) for part in job.views)
-    return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions))
+    decisions = tuple(
+        decide(part.view, dialect, spine_rows, _view_rows(session, part), indexed=_is_indexed(session, part.view, loaded, dialect))
+        for part in job.views
+    )
+    return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions), point)
 
 
 def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | None:
@@ -207,6 +234,13 @@ def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | Non
             f"Feature view {view.name!r} cannot be read from {view.relation}. "
             f"Run `dbt build --select {view.name}` if it is not built yet.\n{error}"
         ) from error
+
+
+def _is_indexed(session: WarehouseSession, view: FeatureView, loaded: LoadedSpine, dialect: Dialect) -> bool:
+    if not (dialect.indexed_lookup and isinstance(session, IndexedSession)):
+        return False
+    spine = {each.name: each.value_type for each in loaded.columns}
+    return any(is_lookup_index(columns, view, spine) for columns in session.indexes(relation(view.relation)))
 
 
 def _as_declared(answer: pa.RecordBatchReader, views: Sequence[RequestedView]) -> pa.RecordBatchReader:

@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
@@ -42,11 +43,15 @@ from featurestore.sql.point_in_time.join import Spine
 from featurestore.warehouse.base import WarehouseSession
 
 from .arrow_columns import travelling
+from .parquet_files import ParquetRows
 
 UPLOADED = "entity_df"
 """The temporary table that the spine is put into."""
 
 _REF = re.compile(r"\s*ref\(\s*(['\"])(?P<model>[\w.]+)\1\s*(?:,\s*(?:v|version)\s*=\s*['\"]?(?P<version>\w+)['\"]?\s*)?\)\s*")
+
+_FILE = re.compile(r"\s*\S+\.(?:parquet|pq)\s*")
+"""No SQL is a single word that ends like this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,12 @@ def ref(model: str, *, version: str | int | None = None) -> Ref:
     return Ref(model if version is None else f"{model}.v{version}")
 
 
-def parse_spine(text: str) -> Ref | str:
-    """Read `ref('departures')` as a reference to that model; anything else is SQL text."""
+def parse_spine(text: str) -> Ref | ParquetRows | str:
+    """Read `ref('departures')` as a reference to that model, and `labels.parquet` as that file; anything else is SQL text."""
     found = _REF.fullmatch(text)
-    return ref(found["model"], version=found["version"]) if found else text
+    if found:
+        return ref(found["model"], version=found["version"])
+    return ParquetRows(Path(text.strip())) if _FILE.fullmatch(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,11 @@ class SpineUse:
 
 class SpineSource(Protocol):
     """Where the rows of a spine come from."""
+
+    @property
+    def given(self) -> Ref | str | None:
+        """The model or the SQL text that it was given as; None for a dataframe."""
+        ...
 
     def put(self, session: WarehouseSession, use: SpineUse) -> LoadedSpine:
         """Put the rows, numbered in their order, into the temporary table `UPLOADED`."""
@@ -124,9 +136,11 @@ def spine_source(entity_df: Any, relation_of: Callable[[str], Relation], dialect
         dialect: sqlglot's name of the SQL.
     """
     if isinstance(entity_df, Ref):
-        return QuerySpine(relation(relation_of(entity_df.model)), dialect_named(dialect))
+        return QuerySpine(relation(relation_of(entity_df.model)), dialect_named(dialect), entity_df)
     if isinstance(entity_df, str):
-        return QuerySpine(_subquery(entity_df, dialect), dialect_named(dialect))
+        return QuerySpine(_subquery(entity_df, dialect), dialect_named(dialect), entity_df)
+    if isinstance(entity_df, ParquetRows):
+        return ArrowSpine(entity_df.open)
     if type(entity_df).__module__.partition(".")[0] == "pandas":
         return ArrowSpine(lambda: _from_pandas(entity_df))
     if isinstance(entity_df, pa.RecordBatchReader):
@@ -148,6 +162,7 @@ class QuerySpine:
 
     rows: exp.Expression
     dialect: Dialect
+    given: Ref | str
 
     def put(self, session: WarehouseSession, use: SpineUse) -> LoadedSpine:
         """Run it once: it may answer otherwise, or in another order, the next time."""
@@ -168,6 +183,10 @@ class ArrowSpine:
     """A spine that the caller holds."""
 
     open: Callable[[], pa.RecordBatchReader]
+
+    @property
+    def given(self) -> None:
+        """It has no text."""
 
     def put(self, session: WarehouseSession, use: SpineUse) -> LoadedSpine:
         """Upload what is needed of it."""

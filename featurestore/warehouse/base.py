@@ -63,6 +63,32 @@ class MapsBatches(Protocol):
         ...
 
 
+@runtime_checkable
+class TimeTravel(Protocol):
+    """What a session can do beside, where the warehouse keeps the past of its tables: Snowflake, BigQuery, Delta, Iceberg."""
+
+    def time_travel_point(self) -> str:
+        """What to write into a query, some day later, to read the tables as they are now, in the warehouse's own words.
+
+        Asked before a job reads anything, so that nothing it reads is older: `TIMESTAMP => '2024-03-01 10:00:00.123 +0000'`.
+        """
+        ...
+
+
+def time_travel_point(session: WarehouseSession) -> str | None:
+    """The point by which a later query can read what the session reads now; None where the warehouse forgets."""
+    return session.time_travel_point() if isinstance(session, TimeTravel) else None
+
+
+@runtime_checkable
+class IndexedSession(WarehouseSession, Protocol):
+    """A session with a warehouse whose tables have indexes."""
+
+    def indexes(self, of: exp.Table) -> Sequence[tuple[str, ...]]:
+        """The columns of each index of a relation by which any row of it is found, in order."""
+        ...
+
+
 class Warehouse(Protocol):
     """A target of the dbt profile."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
 from pathlib import Path
@@ -92,6 +93,45 @@ def test_a_training_set_replaces_no_table_unasked(shop: Path) -> None:
     train = ("train", "customer_orders:*", "--spine", SPINE, "--table", "main.customer_profile")
     assert "customer_profile already" in refused(shop, *train, code=2)
     assert fsdbt(shop, *train, "--overwrite").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("churn_model",), "FEATURES cannot be given with --locked"),
+        (("--limit", "3"), "--limit cannot be given with --locked"),
+        (("--table", "main.t"), "--table cannot be given with --locked"),
+        (("--event-timestamp", "event_timestamp"), "--event-timestamp cannot be given with --locked"),
+        (("--full-feature-names",), "--full-feature-names cannot be given with --locked"),
+        (("--explain",), "--explain cannot be given with --locked"),
+        (("--output", "./train.parquet"), "is the locked training set"),
+        (("--output", "train.csv"), "--output writes Parquet"),
+        (("--spine", f"{SPINE} limit 0"), "it had 1 rows, and this has 0"),
+        (("--spine", "nowhere.parquet"), "nowhere.parquet cannot be read"),
+    ],
+)
+def test_what_a_lock_already_says(locked_shop: Path, options: tuple[str, ...], message: str) -> None:
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in locked_shop.glob("*.parquet*"))
+    assert message in refused(locked_shop, "train", "--locked", "train.parquet", *options, code=2)
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in locked_shop.glob("*.parquet*")) == before
+
+
+@pytest.fixture(scope="module")
+def locked_shop(built_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shop = Path(shutil.copytree(built_shop, tmp_path_factory.mktemp("locked") / "shop"))
+    fsdbt(shop, "train", "churn_model", "--spine", SPINE, "--output", "train.parquet", check=True)
+    return shop
+
+
+def test_a_training_set_without_a_lock(shop: Path) -> None:
+    assert "There is no lock train.parquet.lock.json" in refused(shop, "train", "--locked", "train.parquet", code=2)
+    (shop / "train.parquet.lock.json").write_text("{}")
+    assert "is no lock of a training set" in refused(shop, "train", "--locked", "train.parquet", code=2)
+
+
+@pytest.mark.parametrize("arguments", [(), ("churn_model",), ("--spine", SPINE)])
+def test_a_training_set_of_nothing_or_for_nothing(shop: Path, arguments: tuple[str, ...]) -> None:
+    assert "FEATURES for a --spine" in refused(shop, "train", *arguments, code=2)
 
 
 def test_a_training_set_that_cannot_be_written(shop: Path) -> None:

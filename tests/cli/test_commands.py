@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 from redis_server import RedisServer
-from shop_project import ORDERS, dbt, fsdbt, make_shop
+from shop_project import ORDERS, PROFILE, YAML, dbt, fsdbt, make_shop
 
 SPINE = "select 1 as customer_id, timestamp '2024-01-02' as event_timestamp, 'kept' as note"
 
@@ -62,6 +63,50 @@ def test_train_shows_the_first_rows_and_writes_files_and_tables(shop: Path) -> N
     assert pq.read_table(shop / "train.parquet").num_rows == 1
     again = fsdbt(shop, "train", "churn_model", "--spine", "select customer_id, event_timestamp from main.train", "--json", check=True)
     assert len(json.loads(again.stdout)) == 1
+
+
+def test_a_locked_training_set_is_the_same_until_a_feature_moves(shop: Path) -> None:
+    fsdbt(shop, "train", "churn_model", "--spine", SPINE, "--output", "train.parquet", check=True)
+    same = fsdbt(shop, "train", "--locked", "train.parquet", check=True)
+    assert "the same, 1 rows." in same.stderr
+    assert "moved" not in same.stdout
+    with duckdb.connect(str(shop / "shop.duckdb")) as connection:
+        connection.execute("update customer_profile set tier = 'silver'")
+    for path in ("train.parquet", "train.parquet.lock.json"):
+        different = fsdbt(shop, "train", "--locked", path)
+        assert different.returncode == 6
+        assert "different, 1 of 3 features moved." in different.stderr
+        last = different.stdout.splitlines()[-1]
+        assert last.startswith("customer_profile:tier")
+        assert last.endswith(" 1 row differs; first row 0 (customer_id=1 at 2024-01-02 00:00:00): gold then, silver now")
+    shown = fsdbt(shop, "train", "--locked", "train.parquet", "--output", "now.parquet", "--json")
+    assert shown.returncode == 6
+    report = json.loads(shown.stdout)
+    assert (report["same"], report["written"], report["spine"]["verdict"]) == (False, "now.parquet", "same")
+    assert report["features"][-1]["example"]["then"] == "gold"
+    assert pq.read_table(shop / "now.parquet").column("tier").to_pylist() == ["silver"]
+
+
+def test_a_locked_training_set_says_what_changed_around_it(shop: Path) -> None:
+    fsdbt(shop, "train", "customer_profile:tier", "--spine", SPINE, "--output", "train.parquet", check=True)
+    (shop / "train.parquet").unlink()
+    (shop / "models/shop.yml").write_text(YAML.replace("ttl: 7 days", "ttl: 1 hour"))
+    (shop / "models/customer_profile.sql").write_text(PROFILE + "-- changed\n")
+    dbt(shop, "run")
+    shown = fsdbt(shop, "train", "--locked", "train.parquet")
+    assert shown.returncode == 6
+    assert "  customer_profile: checksum\n  customer_profile: ttl: 7 days then, 1 hour now\n" in shown.stderr
+    assert "The locked file is gone, so its rows were not compared." in shown.stderr
+
+
+def test_a_parquet_file_can_be_the_spine(shop: Path) -> None:
+    fsdbt(shop, "train", "customer_orders:amount", "--spine", SPINE, "--output", "spine.parquet", check=True)
+    (row,) = json.loads(fsdbt(shop, "train", "customer_profile:*", "--spine", "spine.parquet", "--json", check=True).stdout)
+    assert (row["note"], row["amount"], row["tier"]) == ("kept", "10.50", "gold")
+    fsdbt(shop, "train", "customer_profile:*", "--spine", "spine.parquet", "--output", "train.parquet", check=True)
+    (shop / "train.parquet").unlink()
+    assert "--spine" in fsdbt(shop, "train", "--locked", "train.parquet").stderr
+    fsdbt(shop, "train", "--locked", "train.parquet", "--spine", "spine.parquet", check=True)
 
 
 def test_a_model_can_be_the_spine(shop: Path) -> None:

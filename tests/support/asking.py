@@ -34,12 +34,17 @@ class Asked:
     def any_rows(self) -> list[ViewPlan]:
         """Every way to read a view without overlapping validity."""
         strategies = (Strategy.ASOF, Strategy.THIN_UNION) if self.dialect.asof_join else (Strategy.THIN_UNION,)
-        return [ViewPlan(strategy, prune) for strategy, prune in itertools.product(strategies, (False, True))]
+        return [*self.lookups, *(ViewPlan(strategy, prune) for strategy, prune in itertools.product(strategies, (False, True)))]
+
+    @property
+    def lookups(self) -> list[ViewPlan]:
+        """The one that reads any view, where the warehouse has it."""
+        return [ViewPlan(Strategy.LATERAL)] if self.dialect.indexed_lookup else []
 
     @property
     def overlapping(self) -> list[ViewPlan]:
         """Every way to read one with it."""
-        return [ViewPlan(Strategy.VALIDITY_RANGES, prune) for prune in (False, True)]
+        return [*self.lookups, *(ViewPlan(Strategy.VALIDITY_RANGES, prune) for prune in (False, True))]
 
 
 def assert_trained(asked: Asked, world: World, plans: list[ViewPlan]) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from postgres_server import postgres_database
 from spark_server import local_spark
 
 from featurestore.dbt.profiles import Target
@@ -97,6 +98,19 @@ def duckdb_file(directory: Path) -> Iterator[DuckDBFile]:
 
 WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
     "duckdb": WarehouseUnderTest(duckdb_file),
+    "postgres": WarehouseUnderTest(
+        postgres_database,
+        gaps={
+            **dict.fromkeys(
+                ("test_values_come_back_exactly[struct]", "test_values_come_back_exactly[map]"), "PostgreSQL has no structs and no maps"
+            ),
+            **dict.fromkeys(
+                ("test_the_types_of_a_table_are_known[struct]", "test_the_types_of_a_table_are_known[map]"),
+                "PostgreSQL has no structs and no maps",
+            ),
+            "test_the_types_of_a_table_are_known[int8]": "PostgreSQL's smallest integer has 16 bits",
+        },
+    ),
     "spark": WarehouseUnderTest(local_spark, examples=5),
 }
 

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import RequestedView
+from featurestore.registry.value_types import TIMESTAMP
 from featurestore.sql.dialects import Dialect
 from featurestore.sql.expressions import ascending, column, earlier, instant, joined, key_value, named, numbered, table, unused, with_ctes
 from featurestore.sql.history import History, HistoryNames, as_known, history_names
@@ -29,6 +30,9 @@ class Strategy(str, Enum):
 
     THIN_UNION = "thin_union"
     """Keys and timestamps of both sides in one timeline, and a running maximum along it. Runs everywhere."""
+
+    LATERAL = "lateral"
+    """One look-up for each spine row, in an index that begins with the join keys and the timestamp."""
 
     VALIDITY_RANGES = "validity_ranges"
     """Every row valid at the asked instant, and the newest of them: exact where validity overlaps."""
@@ -103,6 +107,11 @@ class ViewScope:
     def cte(self, part: str) -> str:
         """The name of one of this view's CTEs."""
         return f"{self.prefix}_{part}"
+
+    @property
+    def by_stored_timestamp(self) -> bool:
+        """Whether a matched row is found again by its timestamp as it is stored, because the index is not of the UTC reading of it."""
+        return self.plan.strategy is Strategy.LATERAL and self.view.event_timestamp.value_type != TIMESTAMP
 
     def same_key(self, left: str, right: str) -> list[exp.Expression]:
         """That two relations speak of the same entity key. A null key equals nothing."""
@@ -187,13 +196,15 @@ def _answer(join: PointInTimeJoin, names: SpineNames) -> exp.Select:
 
 
 def _matched(scope: ViewScope) -> list[NamedQuery]:
-    from . import asof, thin_union, validity_ranges
+    from . import asof, lateral, thin_union, validity_ranges
 
     match scope.plan.strategy:
         case Strategy.ASOF:
             return asof.matched(scope)
         case Strategy.THIN_UNION:
             return thin_union.matched(scope)
+        case Strategy.LATERAL:
+            return lateral.matched(scope)
         case Strategy.VALIDITY_RANGES:
             return validity_ranges.matched(scope)
 
@@ -265,4 +276,6 @@ def carried(scope: ViewScope) -> list[str]:
     found = [scope.names.event_timestamp]
     if as_known(scope.view):
         found.append(scope.names.created_timestamp)
+    if scope.by_stored_timestamp:
+        found.append(scope.names.stored_timestamp)
     return found

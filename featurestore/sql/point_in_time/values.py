@@ -48,7 +48,7 @@ def values_by_version(scope: ViewScope, requested: RequestedView) -> list[NamedQ
 
 
 def _rows(scope: ViewScope, features: Sequence[Feature]) -> exp.Select:
-    rows = scope.history.select(features, created=True, valid_to=True)
+    rows = scope.history.select(features, created=True, valid_to=True, stored=scope.by_stored_timestamp)
     counts = scope.history.ever_counts()
     return rows.where(counts) if counts is not None else rows
 
@@ -73,6 +73,8 @@ def _ranked(scope: ViewScope, requested: RequestedView, place: str) -> exp.Selec
 def _same_row(scope: ViewScope, matched: str, rows: str) -> list[exp.Expression]:
     names, spine = scope.names, scope.spine
     same = [*scope.same_key(matched, rows), column(names.event_timestamp, matched).eq(column(names.event_timestamp, rows))]
+    if scope.by_stored_timestamp:
+        same.append(column(names.stored_timestamp, matched).eq(column(names.stored_timestamp, rows)))
     if as_known(scope.view):
         same.append(_same_created(scope, matched, rows))
     if scope.view.valid_to is not None:

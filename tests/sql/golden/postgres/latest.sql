@@ -22,7 +22,7 @@ WITH "known" AS (
     "customer_orders"."loaded_at" AT TIME ZONE 'UTC' AS "created_timestamp",
     "customer_orders"."orders_7d",
     "customer_orders"."amount_7d",
-    "customer_orders"."basket"
+    CAST("customer_orders"."basket" AS TEXT[]) AS "basket"
   FROM "shop"."features"."customer_orders"
   WHERE
     (
@@ -47,7 +47,7 @@ WITH "known" AS (
     "customer_orders"."loaded_at" AT TIME ZONE 'UTC' AS "created_timestamp",
     "customer_orders"."orders_7d",
     "customer_orders"."amount_7d",
-    "customer_orders"."basket"
+    CAST("customer_orders"."basket" AS TEXT[]) AS "basket"
   FROM "shop"."features"."customer_orders"
   WHERE
     (
@@ -64,7 +64,7 @@ WITH "known" AS (
     "rivals"."basket",
     ROW_NUMBER() OVER (
       PARTITION BY "rivals"."customer_id"
-      ORDER BY "rivals"."created_timestamp" DESC NULLS LAST, "rivals"."orders_7d" DESC NULLS LAST, "rivals"."amount_7d" DESC NULLS LAST, "rivals"."basket" DESC NULLS LAST
+      ORDER BY "rivals"."created_timestamp" DESC NULLS LAST, "rivals"."orders_7d" DESC NULLS LAST, "rivals"."amount_7d" DESC NULLS LAST, "rivals"."basket" COLLATE "C" DESC NULLS LAST
     ) AS "place"
   FROM "newest"
   INNER JOIN "rivals"

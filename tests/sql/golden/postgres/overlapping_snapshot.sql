@@ -17,7 +17,7 @@ WITH "spine" AS (
     "subscriptions"."customer_id",
     CAST("subscriptions"."dbt_valid_from" AS TIMESTAMP) AS "event_timestamp",
     CAST("subscriptions"."dbt_valid_to" AS TIMESTAMP) AS "valid_to",
-    "subscriptions"."plan"
+    CAST("subscriptions"."plan" AS TEXT) AS "plan"
   FROM "shop"."snapshots"."subscriptions"
   WHERE
     NOT "subscriptions"."customer_id" IS NULL AND NOT "subscriptions"."dbt_valid_from" IS NULL
@@ -26,7 +26,7 @@ WITH "spine" AS (
     *,
     ROW_NUMBER() OVER (
       PARTITION BY "subscriptions_rows"."customer_id"
-      ORDER BY "subscriptions_rows"."event_timestamp" ASC NULLS FIRST, CAST("subscriptions_rows"."plan" AS TEXT) ASC NULLS FIRST, CASE WHEN "subscriptions_rows"."valid_to" IS NULL THEN 1 ELSE 0 END ASC NULLS FIRST, "subscriptions_rows"."valid_to" ASC NULLS FIRST
+      ORDER BY "subscriptions_rows"."event_timestamp" ASC NULLS FIRST, CAST("subscriptions_rows"."plan" AS TEXT) COLLATE "C" ASC NULLS FIRST, CASE WHEN "subscriptions_rows"."valid_to" IS NULL THEN 1 ELSE 0 END ASC NULLS FIRST, "subscriptions_rows"."valid_to" ASC NULLS FIRST
     ) AS "version"
   FROM "subscriptions_rows"
 ), "subscriptions_matched" AS (

@@ -66,7 +66,7 @@ WITH "spine" AS (
     "customer_profile"."customer_id",
     CAST("customer_profile"."dbt_valid_from" AS TIMESTAMP) AS "event_timestamp",
     CAST("customer_profile"."dbt_valid_to" AS TIMESTAMP) AS "valid_to",
-    "customer_profile"."city"
+    CAST("customer_profile"."city" AS TEXT) AS "city"
   FROM "shop"."snapshots"."customer_profile"
   WHERE
     (
@@ -103,7 +103,7 @@ WITH "spine" AS (
     "customer_profile"."customer_id",
     CAST("customer_profile"."dbt_valid_from" AS TIMESTAMP) AS "event_timestamp",
     CAST("customer_profile"."dbt_valid_to" AS TIMESTAMP) AS "valid_to",
-    "customer_profile"."city"
+    CAST("customer_profile"."city" AS TEXT) AS "city"
   FROM "shop"."snapshots"."customer_profile"
   WHERE
     (
@@ -121,7 +121,7 @@ WITH "spine" AS (
     "customer_profile_rivals"."city",
     ROW_NUMBER() OVER (
       PARTITION BY "customer_profile_matched"."row_number"
-      ORDER BY CAST("customer_profile_rivals"."city" AS TEXT) DESC NULLS LAST, CASE WHEN "customer_profile_rivals"."valid_to" IS NULL THEN 1 ELSE 0 END DESC NULLS LAST, "customer_profile_rivals"."valid_to" DESC NULLS LAST
+      ORDER BY CAST("customer_profile_rivals"."city" AS TEXT) COLLATE "C" DESC NULLS LAST, CASE WHEN "customer_profile_rivals"."valid_to" IS NULL THEN 1 ELSE 0 END DESC NULLS LAST, "customer_profile_rivals"."valid_to" DESC NULLS LAST
     ) AS "place"
   FROM "customer_profile_matched"
   INNER JOIN "customer_profile_rivals"

@@ -97,7 +97,7 @@ WITH "spine" AS (
     "customer_orders"."loaded_at" AT TIME ZONE 'UTC' AS "created_timestamp",
     "customer_orders"."orders_7d",
     "customer_orders"."amount_7d",
-    "customer_orders"."basket"
+    CAST("customer_orders"."basket" AS TEXT[]) AS "basket"
   FROM "shop"."features"."customer_orders"
   WHERE
     NOT "customer_orders"."customer_id" IS NULL AND NOT "customer_orders"."ordered_at" IS NULL
@@ -108,7 +108,7 @@ WITH "spine" AS (
     "customer_orders_rivals"."amount_7d",
     ROW_NUMBER() OVER (
       PARTITION BY "customer_orders_matched"."row_number"
-      ORDER BY "customer_orders_rivals"."created_timestamp" DESC NULLS LAST, "customer_orders_rivals"."orders_7d" DESC NULLS LAST, "customer_orders_rivals"."amount_7d" DESC NULLS LAST, "customer_orders_rivals"."basket" DESC NULLS LAST
+      ORDER BY "customer_orders_rivals"."created_timestamp" DESC NULLS LAST, "customer_orders_rivals"."orders_7d" DESC NULLS LAST, "customer_orders_rivals"."amount_7d" DESC NULLS LAST, "customer_orders_rivals"."basket" COLLATE "C" DESC NULLS LAST
     ) AS "place"
   FROM "customer_orders_matched"
   INNER JOIN "customer_orders_rivals"
