@@ -104,6 +104,10 @@ class Dialect:
     row_hash: str | None = None
     """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
 
+    ranks_at_once: bool = False
+    """Whether rows that may share keys and timestamp are all ranked in one pass. Elsewhere those that do are looked for first; but where
+    a CTE is computed as often as it is named, looking twice costs more than ranking all."""
+
     hash_skips_nulls: bool = False
     """Whether that function takes no notice of a null, so that each value needs beside it whether it is one."""
 
@@ -159,6 +163,7 @@ _DIALECTS = {
             zoned_to_utc=ZonedToUtc.CAST,
             orders_nested=False,
             row_hash="XXHASH64",
+            ranks_at_once=True,
             hash_skips_nulls=True,
             sum_of_hashes="DECIMAL(38, 0)",
             numbering="MONOTONICALLY_INCREASING_ID",
@@ -188,6 +193,7 @@ _DIALECTS = {
             asof_join=False,
             zoned_to_utc=ZonedToUtc.CAST,
             orders_nested=False,
+            ranks_at_once=True,
             numbering="MONOTONICALLY_INCREASING_ID",
         ),
         Dialect("redshift", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, not_distinct=False),
