@@ -3,9 +3,8 @@
   INSERT, which Spark reads slowly. dbt takes this for its own `load_csv_rows` in the project that it is the root of, and in no other.
 -#}
 {% macro spark__load_csv_rows(model, agate_table) -%}
-  {%- set master = (target.server_side_parameters or {}).get('spark.master', 'local') if target.method == 'session' else '' -%}
-  {%- if not master.startswith('local') -%}
-    {{ return(dbt_spark.spark__load_csv_rows(model, agate_table)) }}
+  {%- if target.method != 'session' or not run_query('set spark.master').columns[1].values()[0].startswith('local') -%}
+    {{ return(dbt.spark__load_csv_rows(model, agate_table)) }}
   {%- endif -%}
   {%- set types = model['config'].get('column_types', {}) -%}
   {%- set lines = model['alias'] ~ '__csv' -%}
