@@ -107,12 +107,12 @@ class SparkSQLSession:
         self._run(exp.Create(this=beside, kind="TABLE", expression=query))
         kind = self._kind(target)
         if kind == "VIEW":
-            self._run(exp.Drop(expressions=[target.copy()], kind="VIEW"))
+            self._run(exp.Drop(tables=[target.copy()], kind="VIEW"))
         elif kind is not None:
             self._rename(target, before)
         self._rename(beside, target)
         if kind not in ("VIEW", None):
-            self._run(exp.Drop(expressions=[before], kind="TABLE"))
+            self._run(exp.Drop(tables=[before], kind="TABLE"))
         counted = self._rows(exp.select(exp.alias_(exp.Count(this=exp.Star()), identifier("rows"))).from_(target.copy()))
         return int(counted[0]["rows"])
 
@@ -179,5 +179,5 @@ def _storable(frame: Any) -> Any:
 
     for field in frame.schema.fields:
         if isinstance(field.dataType, NullType):
-            frame = frame.withColumn(identifier(field.name).sql("spark"), frame[identifier(field.name).sql("spark")].cast(StringType()))
+            frame = frame.withColumn(field.name, frame[identifier(field.name).sql("spark")].cast(StringType()))
     return frame

@@ -3,7 +3,7 @@
   INSERT, which Spark reads slowly. dbt takes this for its own `load_csv_rows` in the project that it is the root of, and in no other.
 -#}
 {% macro spark__load_csv_rows(model, agate_table) -%}
-  {%- if target.method != 'session' or not run_query('set spark.master').columns[1].values()[0].startswith('local') -%}
+  {%- if not run_query('set spark.master').columns[1].values()[0].startswith('local') -%}
     {{ return(dbt.spark__load_csv_rows(model, agate_table)) }}
   {%- endif -%}
   {%- set types = model['config'].get('column_types', {}) -%}

@@ -58,7 +58,7 @@ class TestSession:
         assert answer.to_pylist() == [{"small": 255, "great": 2**64 - 1, "none": None}]
 
     def test_an_untyped_null_is_text(self, session: SparkSQLSession) -> None:
-        session.keep("untyped", exp.select("1 AS a", "NULL AS `b b`"))
+        session.keep("untyped", exp.select("1 AS a", exp.alias_(exp.null(), "b b", quoted=True)))
         assert session.query("SELECT * FROM untyped").read_all().to_pylist() == [{"a": 1, "b b": None}]
 
     def test_an_answer_comes_in_its_order_however_many_parts_it_has(self, session: SparkSQLSession) -> None:
@@ -90,9 +90,10 @@ class TestSession:
         with SparkWarehouse(spark.profile).session() as session, pytest.raises(WarehouseError, match="no table or view `numbers`"):
             session.query("SELECT * FROM numbers")
 
-    def test_a_bare_name_is_of_the_targets_schema(self, spark: LocalSpark, session: SparkSQLSession) -> None:
+    def test_a_bare_name_is_of_the_targets_schema(self, spark: LocalSpark) -> None:
         spark.load(spark.relation("bare"), pa.table({"n": [7]}))
-        assert session.query("SELECT n FROM bare").read_all().to_pylist() == [{"n": 7}]
+        with SparkWarehouse(spark.profile).session() as session:
+            assert session.query("SELECT n FROM bare").read_all().to_pylist() == [{"n": 7}]
 
     def test_what_overflows_is_an_error_whatever_the_target_says(self, session: SparkSQLSession) -> None:
         assert PARAMETERS["spark.sql.ansi.enabled"] == "false"
