@@ -18,6 +18,7 @@
     │   ├── OnlineStoreUnavailableError   it cannot be reached
     │   └── NotMaterializedError      it holds no snapshot of this project
     ├── MaterializeError              at least one feature view could not be published
+    ├── BackfillError                 a batch, a test or a model of a backfill failed
     └── NotInstalledError             an optional package is needed
 
 A message says what is wrong, where, and what to do now. Bugs stay plain Python errors.
@@ -31,6 +32,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from featurestore.backfill.run import BackfillReport
     from featurestore.materialize.run import MaterializationReport
 
 
@@ -157,6 +159,14 @@ class MaterializeError(FeatureStoreError):
     """At least one feature view could not be published; the others were. `report` tells of each."""
 
     def __init__(self, message: str, report: MaterializationReport) -> None:
+        self.report = report
+        super().__init__(message)
+
+
+class BackfillError(FeatureStoreError):
+    """A batch, a test or a model of a backfill failed, or a view could not be published. `report` tells what was done."""
+
+    def __init__(self, message: str, report: BackfillReport) -> None:
         self.report = report
         super().__init__(message)
 

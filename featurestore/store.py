@@ -1,28 +1,35 @@
 """The feature store of one dbt project: training data from its warehouse, current values from its online store.
 
-It reads what dbt left in the target folder and never runs dbt by itself. Every part is opened when it is first needed, so that a
+It reads what dbt left in the target folder; only a backfill runs dbt. Every part is opened when it is first needed, so that a
 listing touches no warehouse and an online read needs no manifest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from featurestore.config import Settings, load_settings
-from featurestore.dbt.artifacts import Manifest, RunResults, read_manifest, read_run_results
+from featurestore.dbt.artifacts import Manifest, read_manifest
+from featurestore.dbt.invoke import DbtRuns, project_options, refuse_options_from_environment
 from featurestore.dbt.load import load_registry
+from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
-from featurestore.errors import ManifestError
+from featurestore.dbt.run_results import RunResults, last_publishable_run
+from featurestore.errors import ProjectError, RequestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry, RequestedView
-from featurestore.timestamps import Clock, utc_now
+from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
 
 if TYPE_CHECKING:
+    from featurestore.backfill.plan import BackfillPlan
+    from featurestore.backfill.progress import ProgressFile
+    from featurestore.backfill.run import BackfillReport
     from featurestore.materialize.plan import MaterializationPlan
     from featurestore.materialize.run import MaterializationReport
     from featurestore.online_store.base import OnlineStore
@@ -173,7 +180,7 @@ class FeatureStore:
         from featurestore.materialize.plan import plan_materialization
         from featurestore.materialize.watermarks import read_watermarks
 
-        run = self._last_run(everything)
+        run = last_publishable_run(self.project.run_results_path, everything)
         views = self.registry.select(select, exclude)
         return plan_materialization(
             views,
@@ -183,6 +190,7 @@ class FeatureStore:
             everything=everything,
             full_refresh=full_refresh,
             failed_tests=self._manifest.failed_tests(run) if run else {},
+            incomplete=incomplete_models(self._manifest, run) if run else {},
         )
 
     def materialize(
@@ -205,9 +213,106 @@ class FeatureStore:
 
         Raises MaterializeError, which carries the report, where some view could not be published; the others are.
         """
+        return self._publish(self.plan(select, exclude, everything=everything, full_refresh=full_refresh), progress)
+
+    def plan_backfill(
+        self,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        start: datetime | date | str,
+        end: datetime | date | str,
+        downstream: bool = False,
+        restart: bool = False,
+        batches_per_run: int | None = 30,
+        variables: str | None = None,
+    ) -> BackfillPlan:
+        """What it takes to build a range of history again, of feature views that dbt builds in batches (`microbatch`).
+
+        Args:
+            select: the views, as for `materialize`. Without any, all that are built in batches.
+            exclude: no views that one of these names.
+            start: where the range begins, in UTC; it is widened to whole batches.
+            end: where it ends; the instant itself is not included.
+            downstream: build and publish the feature views that depend on those, too.
+            restart: run batches again that an earlier attempt at the same range has done.
+            batches_per_run: how many batches one run of dbt holds at most; an interruption loses one run. None: all in one.
+            variables: what dbt is told with `--vars`.
+
+        The project is taken as its manifest has it: run `dbt parse` first where its files have changed since.
+        Raises RequestError where a view is not built in batches or the range is none.
+        """
+        from featurestore.backfill.batches import Span
+        from featurestore.backfill.plan import plan_backfill
+
+        refuse_options_from_environment("FULL_REFRESH", "EMPTY", "SAMPLE")
+        return plan_backfill(
+            self._manifest,
+            self.registry.select(select, exclude),
+            self.registry.views,
+            Span(_instant("start", start), _instant("end", end)),
+            self._backfill_progress.read(),
+            as_utc(self._clock()),
+            chosen=bool(select),
+            downstream=downstream,
+            restart=restart,
+            batches_per_run=batches_per_run,
+            variables=variables,
+        )
+
+    def backfill(
+        self, plan: BackfillPlan, *, threads: int | None = None, progress: Callable[[str, int], None] | None = None
+    ) -> BackfillReport:
+        """Carry out what `plan_backfill` planned: run dbt, batch by batch, then publish the views that this changed.
+
+        This runs dbt. Interrupted or failed, it publishes nothing, and the next plan of the same range continues where it stopped.
+
+        Args:
+            threads: how many threads dbt uses, instead of the profile's number.
+            progress: as for `materialize`.
+
+        Raises BackfillError, which carries the report.
+        """
+        from featurestore.backfill.plan import changed_since
+        from featurestore.backfill.run import run_backfill
+        from featurestore.materialize.plan import plan_materialization
+        from featurestore.materialize.watermarks import read_watermarks
+
+        options = project_options(self.project.directory, self._profiles_dir, self._profile_name, self._target_name)
+        options += ["--vars", plan.variables] if plan.variables else []
+        options += ["--threads", str(threads)] if threads else []
+
+        def publish(run: RunResults) -> MaterializationReport:
+            # dbt has written the manifest anew.
+            for read in ("_manifest", "registry"):
+                self.__dict__.pop(read, None)
+            if changed := changed_since(plan, self._manifest):
+                raise ProjectError(
+                    f"{', '.join(changed)}: the project changed while dbt ran, so some batches were built by an older definition. "
+                    "Nothing is published; the same command runs all of them again."
+                )
+            views = [self.registry.view(name) for name in plan.published]
+            watermarks = read_watermarks(self._store, self.settings.project, views)
+            failed_tests = self._manifest.failed_tests(run)
+            return self._publish(plan_materialization(views, run, watermarks, self._clock(), failed_tests=failed_tests), progress)
+
+        return run_backfill(plan, DbtRuns(self.project, options), self._backfill_progress, publish, self._clock)
+
+    def latest_sql(self, features: WantedFeatures) -> dict[str, str]:
+        """For each view that `features` names, the query that a full materialization would run now."""
+        from featurestore.sql.latest import latest_rows
+        from featurestore.sql.steps import step_rows
+
+        return {
+            part.view.name: (step_rows if part.view.aggregated else latest_rows)(part.view, self._clock(), self._warehouse.dialect).sql(
+                self._warehouse.dialect, pretty=True
+            )
+            for part in self.registry.resolve(features, full_feature_names=True)
+        }
+
+    def _publish(self, plan: MaterializationPlan, progress: Callable[[str, int], None] | None) -> MaterializationReport:
         from featurestore.materialize.run import run_materialization
 
-        plan = self.plan(select, exclude, everything=everything, full_refresh=full_refresh)
         return run_materialization(
             plan,
             registry=self.registry,
@@ -217,15 +322,6 @@ class FeatureStore:
             at=self._clock(),
             progress=progress,
         )
-
-    def latest_sql(self, features: WantedFeatures) -> dict[str, str]:
-        """For each view that `features` names, the query that a full materialization would run now."""
-        from featurestore.sql.latest import latest_rows
-
-        return {
-            part.view.name: latest_rows(part.view, self._clock(), self._warehouse.dialect).sql(self._warehouse.dialect, pretty=True)
-            for part in self.registry.resolve(features, full_feature_names=True)
-        }
 
     @cached_property
     def _manifest(self) -> Manifest:
@@ -242,6 +338,12 @@ class FeatureStore:
         from featurestore.online_store.connect import open_store
 
         return open_store(self.settings.online_store, self.project.directory)
+
+    @property
+    def _backfill_progress(self) -> ProgressFile:
+        from featurestore.backfill.progress import FILE_NAME, ProgressFile
+
+        return ProgressFile(self.project.target_path / FILE_NAME, self.target.name)
 
     @cached_property
     def _reader(self) -> OnlineFeatureStore:
@@ -277,22 +379,9 @@ class FeatureStore:
             self._clock(),
         )
 
-    def _last_run(self, everything: bool) -> RunResults | None:
-        """The last dbt run; with `everything`, None where there is none that counts.
 
-        Raises ManifestError where there was none, or another command has overwritten what it left: to publish nothing in silence
-        would leave serving behind for good.
-        """
-        path = self.project.run_results_path
-        run = read_run_results(path)
-        if run is not None and run.publishable:
-            return run
-        if everything:
-            return None
-        if run is None:
-            what = f"There is no {path}"
-        elif run.partial:
-            what = f"{path} was written by a dbt run with {run.partial}, which leaves rows out"
-        else:
-            what = f"{path} was written by `dbt {run.which}`, which builds nothing"
-        raise ManifestError(f"{what}. Materialize right after `dbt build`, or publish every feature view with --all (everything=True).")
+def _instant(name: str, said: datetime | date | str) -> datetime:
+    try:
+        return parse_instant(said) if isinstance(said, str) else as_utc(said)
+    except ValueError as error:
+        raise RequestError(f"{name}: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .backfill import backfill
 from .build import build
 from .config import config
 from .get import get
@@ -32,6 +33,7 @@ for name, command in (
     ("plan", plan),
     ("materialize", materialize),
     ("build", build),
+    ("backfill", backfill),
     ("get", get),
     ("config", config),
 ):

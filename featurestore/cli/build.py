@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featurestore.dbt.invoke import run_dbt
+from featurestore.dbt.invoke import project_options, run_dbt
 
 from .materialize import finish, publish
 from .options import PROJECT_DIR, AsJson, OnlineStoreUrl, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
@@ -31,13 +31,7 @@ def build(
 
     The exit code is dbt's where dbt failed, after what did succeed was published.
     """
-    options = {
-        "--project-dir": project_dir.resolve(),
-        "--profiles-dir": profiles_dir and profiles_dir.resolve(),
-        "--profile": profile,
-        "--target": target,
-    }
-    arguments = ["build", *(dbt_arguments or ()), *(str(word) for pair in options.items() if pair[1] for word in pair)]
+    arguments = ["build", *(dbt_arguments or ()), *project_options(project_dir, profiles_dir, profile, target)]
     if full_refresh:
         arguments.append("--full-refresh")
     code = run_dbt(arguments, project_dir)

@@ -60,6 +60,13 @@ def publish(
 
 def finish(report: MaterializationReport, as_json: bool) -> None:
     """Say what was done, and leave with code 1 where a view could not be published."""
+    tell(report, as_json)
+    if report.failed:
+        sys.exit(MaterializeError.exit_code)
+
+
+def tell(report: MaterializationReport, as_json: bool) -> None:
+    """Say what was done."""
     if as_json:
         write_json(report_document(report))
     elif report.published:
@@ -76,8 +83,6 @@ def finish(report: MaterializationReport, as_json: bool) -> None:
         note(f"error: {failure.view}: {failure.error}")
     if not report.published and not report.failed:
         note("Nothing new to publish.")
-    if report.failed:
-        sys.exit(MaterializeError.exit_code)
 
 
 def report_document(report: MaterializationReport) -> dict[str, object]:

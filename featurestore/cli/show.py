@@ -57,6 +57,7 @@ def _view_document(view: FeatureView) -> dict[str, object]:
         "valid_to": view.valid_to.name if view.valid_to else None,
         "ttl": view.ttl,
         "available_after": view.available_after or None,
+        "exact_for": view.exact_for if view.aggregated else None,
         "late_data": view.late_data,
         "online": view.online,
         "model": view.unique_id,

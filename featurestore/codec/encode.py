@@ -60,7 +60,7 @@ class RowEncoder:
         self._columns = (
             *view.join_keys,
             *self._instants,
-            *(Column(feature.name, feature.value_type) for feature in view.features),
+            *(Column(name, value_type) for name, value_type in self.schema.fields),
         )
         self._types = [arrow_type(column.value_type) for column in self._columns]
 
@@ -70,7 +70,7 @@ class RowEncoder:
         return (batch.slice(start, step) for start in range(0, batch.num_rows, step))
 
     def encode(self, batch: pa.RecordBatch) -> EncodedBatch:
-        """Encode a batch whose columns are, by position: the join keys, event timestamp, valid_to, and every feature of the view.
+        """Encode a batch whose columns are, by position: the join keys, event timestamp, valid_to, and every field of the view's rows.
 
         Raises UnsupportedTypeError where a column's values are not of the type that the view declares.
         """
@@ -103,8 +103,8 @@ class RowEncoder:
         rows.put_constant(run_and_schema + (b"\xc0" if still_valid else b""))
         if not still_valid:
             pack_fixed(rows, valid_to, table.INT64, 8)
-        for feature, column in zip(self._view.features, features, strict=True):
-            pack(rows, column, feature.value_type)
+        for (_, value_type), column in zip(self.schema.fields, features, strict=True):
+            pack(rows, column, value_type)
         contents = rows.rows()
         bulk = Gathering(count, table.cell_table())
         _put_sizes(bulk, pc.binary_length(contents))

@@ -10,6 +10,8 @@ knowing msgpack:
            22  c0, or d3 + int64    instant from which the row no longer counts; nil: it still does
                then the n features, in the order of the schema
 
+Of a view of aggregations these are lists (see `codec.steps`).
+
 A schema is stored beside the rows, so that rows written before a feature was added, dropped or widened stay readable.
 """
 
@@ -25,6 +27,8 @@ from typing import NamedTuple
 from featurestore.errors import OnlineStoreError
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.value_types import ValueType, parse_value_type
+
+from .steps import stepped_fields
 
 FORMAT = 1
 
@@ -61,6 +65,8 @@ class RowSchema:
     @classmethod
     def of(cls, view: FeatureView) -> RowSchema:
         """The schema with which rows of that view are written today."""
+        if view.aggregated:
+            return cls(view.name, stepped_fields(view))
         return cls(view.name, tuple((feature.name, feature.value_type) for feature in view.features))
 
     def to_document(self) -> bytes:

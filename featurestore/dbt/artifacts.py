@@ -1,7 +1,6 @@
-"""Reads what dbt leaves in its target folder as plain JSON, whichever dbt wrote it: 1.8 to 1.12 or v2. dbt itself is never imported.
+"""Reads the manifest that dbt leaves in its target folder as plain JSON, whichever dbt wrote it: 1.8 to 1.12 or v2.
 
-`run_results.json` is overwritten by every dbt command, so it counts only when one that builds wrote it: `run`, `build`, `snapshot`
-or `retry`.
+dbt itself is never imported.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,14 +16,13 @@ from featurestore.registry.definitions import Owner, Relation
 from featurestore.sql.dialects import dialect_of
 
 from .collector import rare_collections
+from .json_files import decode, read, unreadable
 from .nodes import ExposureNode, GroupNode, Node, SemanticModel, TestNode, owner_of
+from .run_results import RunResults
 from .stored_names import with_stored_names
-
-BUILDING_COMMANDS = frozenset({"run", "build", "snapshot", "retry"})
 
 _REFERABLE = frozenset({"model", "snapshot", "seed"})
 _KINDS = _REFERABLE | {"source"}
-_BUILT = frozenset({"success", "partial success"})
 _FAILED_TEST = frozenset({"fail", "error"})
 
 
@@ -71,56 +68,16 @@ class Manifest:
         failed = [result.unique_id for result in run.results if result.status in _FAILED_TEST]
         return {model: _test_name(test) for test in failed for model in self._tested_models(test)}
 
+    def tested(self) -> frozenset[str]:
+        """The unique ids of what some data test reads."""
+        tests = (msgspec.json.decode(raw, type=TestNode) for raw in self.raw_tests.values())
+        return frozenset(model for test in tests if test.depends_on for model in test.depends_on.nodes or ())
+
     def _tested_models(self, test: str) -> tuple[str, ...]:
         if test not in self.raw_tests:
             return ()
         node = msgspec.json.decode(self.raw_tests[test], type=TestNode)
         return (node.attached_node,) if node.attached_node else tuple((node.depends_on.nodes if node.depends_on else None) or ())
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResult:
-    """How dbt fared with one node."""
-
-    unique_id: str
-    status: str
-    """dbt's word: `success`, `error`, `skipped`, `partial success` (some batches of a microbatch model), `pass`, `fail`, …"""
-
-    message: str = ""
-
-    @property
-    def built(self) -> bool:
-        """Whether the node's table now holds what this run built."""
-        return self.status in _BUILT
-
-
-@dataclass(frozen=True)
-class RunResults:
-    """One dbt invocation."""
-
-    invocation_id: str
-    generated_at: str
-    which: str
-    """The dbt command, such as `build`."""
-
-    full_refresh: bool
-    results: tuple[NodeResult, ...]
-    partial: str | None = None
-    """The option, `--empty` or `--sample`, that kept rows out of what the run built."""
-
-    _by_id: Mapping[str, NodeResult] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_id", {result.unique_id: result for result in self.results})
-
-    @property
-    def publishable(self) -> bool:
-        """Whether the command built, with all its rows, what it reports."""
-        return self.which in BUILDING_COMMANDS and self.partial is None
-
-    def status(self, unique_id: str) -> NodeResult | None:
-        """How that node fared, or None where the run had nothing to do with it."""
-        return self._by_id.get(unique_id)
 
 
 def read_manifest(path: Path | str, *, project_name: str | None = None) -> Manifest:
@@ -132,10 +89,10 @@ def read_manifest(path: Path | str, *, project_name: str | None = None) -> Manif
     Raises ManifestError naming the file and the dbt command that writes it anew.
     """
     path = Path(path)
-    data = _read(path)
+    data = read(path)
     if data is None:
         raise ManifestError(f"There is no {path}. Run `dbt parse` or `dbt build` in the project to write it.")
-    file = _decode(path, data, _ManifestFile)
+    file = decode(path, data, _ManifestFile)
     metadata = file.metadata
     if metadata is None or file.nodes is None or "/manifest/" not in (metadata.dbt_schema_version or "/manifest/"):
         raise ManifestError(f"{path} is no dbt manifest. Run `dbt parse` in the project to write one.")
@@ -148,25 +105,7 @@ def read_manifest(path: Path | str, *, project_name: str | None = None) -> Manif
         with rare_collections():
             return _manifest(path, file, metadata, project_name or "")
     except msgspec.MsgspecError as error:
-        raise _unreadable(path, error) from None
-
-
-def read_run_results(path: Path | str) -> RunResults | None:
-    """Read `run_results.json`; None where dbt has not run yet. Raises ManifestError where it cannot be understood."""
-    path = Path(path)
-    data = _read(path)
-    if data is None:
-        return None
-    file = _decode(path, data, _RunResultsFile)
-    arguments = file.args or _Arguments()
-    return RunResults(
-        invocation_id=file.metadata.invocation_id or "",
-        generated_at=file.metadata.generated_at or "",
-        which=arguments.which or _command(arguments.invocation_command),
-        full_refresh=bool(arguments.full_refresh),
-        partial="--empty" if arguments.empty else "--sample" if arguments.sample else None,
-        results=tuple(NodeResult(each.unique_id, each.status, str(each.message or "")) for each in file.results),
-    )
+        raise unreadable(path, error) from None
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -174,8 +113,6 @@ class _Metadata(msgspec.Struct, frozen=True):
     dbt_version: str | None = None
     project_name: str | None = None
     adapter_type: str | None = None
-    invocation_id: str | None = None
-    generated_at: str | None = None
 
 
 class _ManifestFile(msgspec.Struct, frozen=True):
@@ -187,26 +124,6 @@ class _ManifestFile(msgspec.Struct, frozen=True):
     semantic_models: dict[str, msgspec.Raw] | None = None
     macros: dict[str, msgspec.Raw] | None = None
     disabled: dict[str, list[msgspec.Raw]] | None = None
-
-
-class _Result(msgspec.Struct, frozen=True):
-    unique_id: str
-    status: str
-    message: Any = None
-
-
-class _Arguments(msgspec.Struct, frozen=True):
-    which: str | None = None
-    full_refresh: bool | None = None
-    invocation_command: str | None = None
-    empty: bool | None = None
-    sample: Any = None
-
-
-class _RunResultsFile(msgspec.Struct, frozen=True):
-    metadata: _Metadata
-    results: list[_Result]
-    args: _Arguments | None = None
 
 
 def _manifest(path: Path, file: _ManifestFile, metadata: _Metadata, project_name: str) -> Manifest:
@@ -242,36 +159,6 @@ def _by_model(raw_models: Mapping[str, msgspec.Raw]) -> dict[str, SemanticModel]
         for model in (semantic.depends_on.nodes if semantic.depends_on else None) or ():
             found.setdefault(model, semantic)
     return found
-
-
-_T = TypeVar("_T")
-
-
-def _decode(path: Path, data: bytes, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ManifestError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _unreadable(path: Path, error: Exception) -> ManifestError:
-    reason = str(error).rstrip(".")
-    return ManifestError(f"{path} cannot be understood: {reason}. Run `dbt parse` or `dbt build` in the project to write it anew.")
-
-
-def _command(invocation: str | None) -> str:
-    """The command of `dbt --quiet build --select x`, for a dbt that records only the whole line."""
-    words = (invocation or "").split()[1:]
-    return next((word for word in words if not word.startswith("-")), "")
 
 
 def _test_name(unique_id: str) -> str:

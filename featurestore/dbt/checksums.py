@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from .artifacts import Manifest
-from .nodes import Checksum, DependsOn, MacroNode, Node
+from .nodes import DependsOn, MacroNode, Node
 
 _ADAPTERS_BELOW = ("postgres", "spark")
 """Adapters that others are built on: redshift, databricks."""
@@ -60,10 +60,8 @@ def _looked_up(manifest: Manifest, unique_id: str) -> tuple[str | None, Iterable
 
 
 def _node(node: Node) -> tuple[str | None, Iterable[str]]:
-    checksum = msgspec.json.decode(node.raw_checksum, type=Checksum | None) if node.raw_checksum else None
-    depends_on = msgspec.json.decode(node.raw_depends_on, type=DependsOn | None) if node.raw_depends_on else None
-    text = f"{checksum.name}:{checksum.checksum}" if checksum is not None and checksum.checksum else None
-    return text, _all(depends_on)
+    checksum = node.checksum()
+    return f"{checksum.name}:{checksum.checksum}" if checksum.checksum else None, _all(node.depends_on())
 
 
 def _all(depends_on: DependsOn | None) -> Iterable[str]:

@@ -46,12 +46,13 @@ def load_registry(manifest: Manifest, *, defaults: FeatureViewDefaults | None = 
 def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe | None) -> Registry:
     problems = Problems()
     models = list(_tagged_models(manifest, defaults, problems))
-    columns = _columns(models, describe, dialect_of(manifest.adapter_type))
+    dialect = dialect_of(manifest.adapter_type)
+    columns = _columns(models, describe, dialect)
     views: dict[str, FeatureView] = {}
     built: list[FeatureView] = []
     for model in models:
         owner = manifest.groups.get(model.node.group or model.node.config.group or "", Owner())
-        view = build_view(model, columns[model.node.unique_id], owner)
+        view = build_view(model, columns[model.node.unique_id], owner, dialect)
         if view is None:
             continue
         first = views.setdefault(view.name, view)
@@ -59,7 +60,7 @@ def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe 
             model.report(VIEW, f"there is another feature view {view.name!r}: {first.unique_id}. Names must differ across packages.")
         built.append(view)
     _check_entities(built, problems, manifest)
-    open_views = {model.node.view_name for model in models if not columns[model.node.unique_id].known and model.said.features is None}
+    open_views = {model.node.view_name for model in models if not columns[model.node.unique_id].known and model.said.says_no_features}
     failed = {model.node.view_name for model in models} - set(views)
     services = _services(manifest, views, failed, open_views, problems)
     problems.raise_any()

@@ -13,10 +13,12 @@ from datetime import timedelta
 from typing import Any
 
 from featurestore.errors import RequestError, did_you_mean
+from featurestore.registry.aggregations import EXACT_FOR
 from featurestore.registry.definitions import FeatureReference, LateData
 from featurestore.registry.references import parse_reference
 from featurestore.timestamps import parse_duration
 
+from .aggregations import AggregationDeclaration, read_aggregations
 from .problems import Report
 
 VIEW = "meta.feature_view"
@@ -31,11 +33,17 @@ VIEW_KEYS = (
     "available_after",
     "online",
     "features",
+    "aggregations",
+    "exact_for",
     "late_data",
 )
 SERVICE_KEYS = ("features",)
 DEFAULTS_KEYS = ("ttl", "available_after", "online", "late_data")
 
+_NOT_WITH_AGGREGATIONS = {
+    "features": "stands beside `aggregations`, which are the features. Keep one of them.",
+    "ttl": "stands beside `aggregations`, whose windows say how old an event may be. Leave it out.",
+}
 _ENTITY_NAME = re.compile(r"[^\W\d]\w*", re.ASCII)
 _ENTITIES_FORM = "Write it like `entities: {customer: customer_id}`, or `{trip: [vendor_id, trip_no]}` for a composite key"
 
@@ -63,7 +71,16 @@ class ViewDeclaration:
     available_after: timedelta = timedelta(0)
     online: bool = True
     features: tuple[str, ...] | None = None
+    aggregations: tuple[AggregationDeclaration, ...] | None = None
+    """What the features are instead, where rows are events."""
+
+    exact_for: timedelta = EXACT_FOR
     late_data: LateData = LateData.AS_EVENT
+
+    @property
+    def says_no_features(self) -> bool:
+        """Whether its features are whatever columns the model has."""
+        return self.features is None and self.aggregations is None
 
 
 def read_feature_view(said: object, defaults: FeatureViewDefaults, report: Report) -> ViewDeclaration | None:
@@ -80,14 +97,24 @@ def read_feature_view(said: object, defaults: FeatureViewDefaults, report: Repor
     late_data = reader.late_data(defaults.late_data if created_timestamp else LateData.AS_EVENT)
     if late_data is LateData.AS_KNOWN and created_timestamp is None:
         report(f"{VIEW}.late_data", "as_known needs a created_timestamp: the column that says when a row was written.")
+    aggregations = read_aggregations(said.get("aggregations"), report)
+    aggregates = said.get("aggregations") is not None
+    if aggregates:
+        for key, why in _NOT_WITH_AGGREGATIONS.items():
+            if said.get(key) is not None:
+                report(f"{VIEW}.{key}", why)
+    elif said.get("exact_for") is not None:
+        report(f"{VIEW}.exact_for", "is for `aggregations`: values that are columns do not change as time goes by.")
     return ViewDeclaration(
         entities=reader.entities(),
         timestamp=reader.name("timestamp"),
         created_timestamp=created_timestamp,
-        ttl=reader.ttl(defaults.ttl),
+        ttl=None if aggregates else reader.ttl(defaults.ttl),
         available_after=reader.duration("available_after", defaults.available_after),
         online=reader.flag("online", defaults.online),
         features=reader.names("features"),
+        aggregations=aggregations,
+        exact_for=reader.exact_for(),
         late_data=late_data,
     )
 
@@ -185,6 +212,12 @@ class _Reader:
         if not ttl:
             self._report(f"{self._path}.ttl", "must be longer than nothing. Leave it out, or write `none`, where values never expire.")
         return ttl
+
+    def exact_for(self) -> timedelta:
+        exact_for = self.duration("exact_for", EXACT_FOR)
+        if not exact_for:
+            self._report(f"{self._path}.exact_for", "must be longer than nothing.")
+        return exact_for
 
     def late_data(self, default: LateData) -> LateData:
         value = self._said.get("late_data")

@@ -60,11 +60,28 @@ class NodeConfig(msgspec.Struct, frozen=True, gc=False):
     event_time: str | None = None
     unique_key: Any = None
     incremental_strategy: str | None = None
+    batch_size: str | None = None
+    begin: Any = None
+    full_refresh: Any = None
     tags: Any = None
     group: str | None = None
     access: str | None = None
     hard_deletes: str | None = None
     snapshot_meta_column_names: dict[str, str | None] | None = None
+
+
+class DependsOn(msgspec.Struct, frozen=True, gc=False):
+    nodes: list[str] | None = None
+    macros: list[str] | None = None
+
+
+class Checksum(msgspec.Struct, frozen=True, gc=False):
+    name: str | None = None
+    checksum: str | None = None
+
+
+_CHECKSUM = msgspec.json.Decoder(Checksum | None)
+_DEPENDS_ON = msgspec.json.Decoder(DependsOn | None)
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -124,6 +141,24 @@ class Node(msgspec.Struct, frozen=True):
     def is_latest_version(self) -> bool:
         return self.version is None or self.version == self.latest_version
 
+    @property
+    def is_microbatch(self) -> bool:
+        """Whether dbt builds it one batch of event time after another."""
+        return self.config.materialized == "incremental" and self.config.incremental_strategy == "microbatch"
+
+    def depends_on(self) -> DependsOn:
+        """What it selects from, and the macros it calls."""
+        return (_DEPENDS_ON.decode(self.raw_depends_on) if self.raw_depends_on else None) or DependsOn()
+
+    def checksum(self) -> Checksum:
+        """Of the file's text."""
+        return (_CHECKSUM.decode(self.raw_checksum) if self.raw_checksum else None) or Checksum()
+
+    def code(self) -> str:
+        """The model's own text, Jinja and all; empty where there is none."""
+        code = msgspec.json.decode(self.raw_code) if self.raw_code else None
+        return code if isinstance(code, str) else ""
+
     def columns(self) -> Mapping[str, ColumnNode]:
         """The declared columns, decoded when asked for: most of a large manifest's are never needed."""
         return (_COLUMNS.decode(self.raw_columns) if self.raw_columns else None) or {}
@@ -138,23 +173,12 @@ class Node(msgspec.Struct, frozen=True):
         said = written.get("enabled") if isinstance(written, dict) else None
         if isinstance(said, str) and said.casefold() not in ("true", "false"):
             return True
-        code = msgspec.json.decode(self.raw_code) if self.raw_code else None
-        return isinstance(code, str) and _CONDITION.search(code) is not None
+        return _CONDITION.search(self.code()) is not None
 
 
 class OwnerNode(msgspec.Struct, frozen=True, gc=False):
     name: str | None = None
     email: Any = None
-
-
-class DependsOn(msgspec.Struct, frozen=True, gc=False):
-    nodes: list[str] | None = None
-    macros: list[str] | None = None
-
-
-class Checksum(msgspec.Struct, frozen=True, gc=False):
-    name: str | None = None
-    checksum: str | None = None
 
 
 class MacroNode(msgspec.Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from featurestore.errors import did_you_mean
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Owner
 from featurestore.registry.value_types import UNRESOLVED, is_instant, is_key
 
+from .aggregations import PATH, aggregated_features
 from .columns import ModelColumn, ModelColumns
 from .meta import VIEW, ViewDeclaration
 from .nodes import ColumnNode, Node, SemanticModel, as_texts
@@ -34,9 +35,9 @@ class TaggedModel:
         return self.node.resource_type == "snapshot"
 
 
-def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner) -> FeatureView | None:
-    """The feature view, or None where something reported makes it impossible."""
-    builder = _Builder(model, columns)
+def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect: str) -> FeatureView | None:
+    """The feature view, or None where something reported makes it impossible. Args: dialect: sqlglot's name of the warehouse's SQL."""
+    builder = _Builder(model, columns, dialect)
     entities = builder.entities()
     timestamp = builder.timestamp()
     created = builder.instant(f"{VIEW}.created_timestamp", model.said.created_timestamp)
@@ -60,6 +61,7 @@ def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner) -> Featu
         ttl=model.said.ttl,
         available_after=model.said.available_after,
         late_data=model.said.late_data,
+        exact_for=model.said.exact_for,
         online=model.said.online,
         description=(node.description or "").strip(),
         tags=tuple(sorted(set(node.tags))),
@@ -77,8 +79,8 @@ def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner) -> Featu
 
 
 class _Builder:
-    def __init__(self, model: TaggedModel, columns: ModelColumns) -> None:
-        self._model, self._columns, self._report = model, columns, model.report
+    def __init__(self, model: TaggedModel, columns: ModelColumns, dialect: str) -> None:
+        self._model, self._columns, self._report, self._dialect = model, columns, model.report, dialect
         renamed = model.node.config.snapshot_meta_column_names or {}
         self._snapshot_columns = {name: renamed.get(name) or name for name in _SNAPSHOT_COLUMNS} if model.is_snapshot else {}
 
@@ -139,6 +141,8 @@ class _Builder:
 
     def features(self, keys: set[str], timestamp: Column, created: Column | None) -> tuple[Feature, ...]:
         path, said = f"{VIEW}.features", self._model.said.features
+        if self._model.said.aggregations is not None:
+            return self._aggregated(keys)
         if said is None:
             taken = {*keys, timestamp.name, *([created.name] if created else [])}
             others = {name.casefold() for name in self._snapshot_columns.values()}
@@ -159,6 +163,14 @@ class _Builder:
             elif ":" in column.name:
                 self._report(f"columns.{column.name}", "a feature's name cannot hold a colon. Rename the column, or leave it out.")
         return tuple(_feature(column) for column in chosen)
+
+    def _aggregated(self, keys: set[str]) -> tuple[Feature, ...]:
+        said, name = self._model.said, self._model.node.view_name
+        self._report_missing()
+        if self._model.is_snapshot:
+            self._report(PATH, "a snapshot's rows are no events, but values that end. Aggregate events in a model.")
+            return ()
+        return aggregated_features(said.aggregations or (), self._columns, keys, said.available_after, self._dialect, name, self._report)
 
     def incremental_key(self) -> tuple[str, ...]:
         """The columns of `unique_key`, where it is of columns and of no expression."""

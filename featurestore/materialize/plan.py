@@ -8,6 +8,8 @@ Without being told otherwise, the last dbt run decides: each feature view whose 
   keys with a row written since the last watermark, or with one that has come to count since, are read. The run first compares a
   digest of all rows from before the watermark; where they are not what they were (late rows under an old created timestamp, a
   rebuild, an update by hand), or the warehouse cannot tell, it reads in full after all.
+
+A view of aggregations is due again, without another dbt run, when half of the time is over for which what is online is exact.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from featurestore.dbt.artifacts import RunResults
+from featurestore.dbt.run_results import RunResults
 from featurestore.registry.definitions import FeatureView, LateData
 from featurestore.timestamps import as_utc
 
@@ -74,6 +76,7 @@ def plan_materialization(
     everything: bool = False,
     full_refresh: bool = False,
     failed_tests: Mapping[str, str] | None = None,
+    incomplete: Mapping[str, str] | None = None,
 ) -> MaterializationPlan:
     """Decide what to publish.
 
@@ -84,6 +87,7 @@ def plan_materialization(
         everything: publish every view, whatever the last dbt run built and whether it was published before.
         full_refresh: read every view to be published in full, and republish what was published before.
         failed_tests: by the dbt id of a model, the name of a test of it that failed in that run.
+        incomplete: by the dbt id of a model, why that run left its table without rows that belong there.
     """
     tasks: list[Task] = []
     skipped: list[Skip] = []
@@ -91,7 +95,8 @@ def plan_materialization(
         if not view.online:
             continue
         watermark = watermarks.get(view.name)
-        why_not = None if everything else _why_not(view, run, watermark, now, full_refresh, failed_tests or {})
+        doubtful = _doubtful(view, failed_tests or {}, incomplete or {})
+        why_not = None if everything else _why_not(view, run, watermark, now, full_refresh, doubtful)
         if why_not is not None:
             skipped.append(why_not)
         else:
@@ -105,14 +110,14 @@ def _why_not(
     watermark: Watermark | None,
     now: datetime,
     full_refresh: bool,
-    failed_tests: Mapping[str, str],
+    doubtful: str | None,
 ) -> Skip | None:
     """Why a view is left alone, or None when it is to be published."""
     status = run.status(view.unique_id) if run else None
     if status is not None and not status.built:
         return Skip(view, f"dbt did not build it: {status.status}", failed=True)
-    if view.unique_id in failed_tests:
-        return Skip(view, f"its test {failed_tests[view.unique_id]} failed; --all publishes it all the same", failed=True)
+    if doubtful is not None:
+        return Skip(view, f"{doubtful}; --all publishes it all the same", failed=True)
     if _due(watermark, now):
         return None
     if run is None or status is None:
@@ -123,16 +128,32 @@ def _why_not(
     return None
 
 
+def _doubtful(view: FeatureView, failed_tests: Mapping[str, str], incomplete: Mapping[str, str]) -> str | None:
+    """Why what dbt built is not fit to be served, or None."""
+    if view.unique_id in incomplete:
+        return incomplete[view.unique_id]
+    return f"its test {failed_tests[view.unique_id]} failed" if view.unique_id in failed_tests else None
+
+
 def _due(watermark: Watermark | None, now: datetime) -> bool:
-    """Whether rows that did not count at the last publication count now."""
+    """Whether rows that did not count at the last publication count now, or windows of what is online will soon not be known."""
     return watermark is not None and watermark.next_change is not None and as_utc(watermark.next_change) <= as_utc(now)
 
 
 def _task(view: FeatureView, run: RunResults | None, watermark: Watermark | None, full_refresh: bool) -> Task:
     doubt = _doubt(view, run, watermark, full_refresh)
     if doubt is not None:
-        return Task(view, Mode.FULL, doubt, watermark)
+        return Task(view, Mode.FULL, doubt + _unbuilt_batches(view, run), watermark)
     return Task(view, Mode.INCREMENTAL, "dbt only appends to it", watermark)
+
+
+def _unbuilt_batches(view: FeatureView, run: RunResults | None) -> str:
+    """What to add where only some batches of a microbatch model were built: the table has the old rows of the others."""
+    result = run.status(view.unique_id) if run else None
+    if result is None or result.batches is None or not result.batches.failed:
+        return ""
+    count = len(result.batches.failed) + len(result.batches.successful)
+    return f"; {len(result.batches.failed)} of {count} batches failed and are as they were"
 
 
 def only_appended(view: FeatureView) -> bool:
@@ -152,6 +173,8 @@ def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | Non
         return "not online yet"
     if watermark.definition != fingerprint(view):
         return "its definition changed"
+    if view.aggregated:
+        return "windows change as time goes by"
     if view.materialized != "incremental":
         return f"a {view.materialized} is rebuilt as a whole"
     if run is not None and run.full_refresh:

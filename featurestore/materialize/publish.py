@@ -24,6 +24,8 @@ from featurestore.registry.definitions import FeatureView
 from featurestore.timestamps import FIRST_INSTANT, LAST_INSTANT, from_micros
 from featurestore.warehouse.base import MapsBatches, WarehouseSession
 
+from .steps import stepped_rows
+
 _SAID = pa.schema([("rows", pa.int64()), ("newest", pa.timestamp("us"))])
 """What comes back from where the rows are: one row for each part of them that is online."""
 
@@ -43,15 +45,17 @@ class Publication:
 
     project: str
     view: FeatureView
+    at: datetime
     sequence: int
     mode: WriteMode
     expires_after: int | None
     """Microseconds; see `OnlineStore.write`."""
 
     def write(self, batches: Iterable[pa.RecordBatch], store: OnlineStore) -> Iterator[Part]:
-        """Encode and write batches as `RowEncoder.encode` takes them, part by part."""
+        """Encode and write the rows that the view's statement answers with, part by part."""
         event_timestamp = len(self.view.join_keys)
-        for batch, encoded in _encoded_ahead(batches, RowEncoder(self.project, self.view, self.sequence)):
+        rows = stepped_rows(batches, self.view, self.at) if self.view.aggregated else batches
+        for batch, encoded in _encoded_ahead(rows, RowEncoder(self.project, self.view, self.sequence)):
             store.write(encoded, self.mode, expires_after=self.expires_after)
             yield Part(len(encoded), instant(pc.max(batch.column(event_timestamp))))
 
@@ -76,7 +80,9 @@ def published(session: WarehouseSession, statement: exp.Query, publication: Publ
     if store.shared_url is None or not isinstance(session, MapsBatches):
         yield from publication.write(session.query(statement), store)
         return
-    said = session.map_batches(statement, _WriteThere(publication, store.shared_url), _SAID)
+    # What holds of one key at its instants becomes one row.
+    together = len(publication.view.join_keys) if publication.view.aggregated else 0
+    said = session.map_batches(statement, _WriteThere(publication, store.shared_url), _SAID, together=together)
     for rows, newest in zip(said.column("rows").to_pylist(), said.column("newest"), strict=True):
         yield Part(rows, instant(newest))
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlglot import exp
+
 from featurestore.codec.keys import key_space
 from featurestore.codec.layout import RowSchema
 from featurestore.errors import FeatureStoreError, MaterializeError, OnlineStoreError, WarehouseError
@@ -19,6 +21,7 @@ from featurestore.online_store.base import KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.sql.latest import latest_rows, view_bounds
+from featurestore.sql.steps import step_rows
 from featurestore.timestamps import as_utc, duration_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
@@ -136,17 +139,11 @@ def _publish(
         bounds = _bounds(session, warehouse, task, at)
         mode, reason = _checked(task, bounds)
         since = task.online if mode is Mode.INCREMENTAL else None
-        statement = latest_rows(
-            view,
-            at,
-            warehouse.dialect,
-            changed_since=since.created_timestamp if since else None,
-            counted_at=since.at if since else None,
-            not_before=at - lifetime if lifetime is not None else None,
-        )
+        not_before = at - lifetime if lifetime is not None else None
+        statement = _published_rows(view, at, warehouse.dialect, since, not_before)
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
         expires_after = None if lifetime is None else duration_micros(lifetime)
-        for part in published(session, statement, Publication(project, view, sequence, write_mode, expires_after), store):
+        for part in published(session, statement, Publication(project, view, at, sequence, write_mode, expires_after), store):
             rows += part.rows
             newest = max(filter(None, (newest, part.newest)), default=None)
             if progress is not None:
@@ -177,7 +174,23 @@ def _publish(
     return Published(view.name, mode, reason, rows, removed, time.perf_counter() - started)
 
 
+def _published_rows(view: FeatureView, at: datetime, dialect: str, since: Watermark | None, not_before: datetime | None) -> exp.Query:
+    """What answers with the rows to publish."""
+    if view.aggregated:
+        return step_rows(view, at, dialect)
+    return latest_rows(
+        view,
+        at,
+        dialect,
+        changed_since=since.created_timestamp if since else None,
+        counted_at=since.at if since else None,
+        not_before=not_before,
+    )
+
+
 def _bounds(session: WarehouseSession, warehouse: Warehouse, task: Task, at: datetime) -> _Bounds:
+    if task.view.aggregated:
+        return _Bounds(created_timestamp=None, digest=None, next_change=at + task.view.exact_for / 2, digest_then=None)
     since = task.online.created_timestamp if task.mode is Mode.INCREMENTAL and task.online else None
     statement = view_bounds(task.view, at, warehouse.dialect, digested=only_appended(task.view), created_by=since)
     answer = session.query(statement).read_all()
@@ -216,5 +229,9 @@ def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int)
 
 
 def _lifetime(view: FeatureView) -> timedelta | None:
-    """How long after its event time a row is kept online. None: for ever, as under a TTL of more than a century."""
-    return None if view.ttl is None or view.ttl > timedelta(days=36_500) else view.ttl + max(view.ttl, CLEANED_UP_AFTER)
+    """How long a row is kept online: after its event time, or of a view of aggregations after it was written.
+
+    None: for ever, as under a TTL of more than a century.
+    """
+    counts_for = view.exact_for if view.aggregated else view.ttl
+    return None if counts_for is None or counts_for > timedelta(days=36_500) else counts_for + max(counts_for, CLEANED_UP_AFTER)

@@ -46,7 +46,8 @@ class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a view that may be read incrementally: a digest of all its rows in the warehouse."""
 
     next_change: datetime | None = None
-    """When the first row that is in the warehouse already, but does not count yet, starts to count."""
+    """When the first row that is in the warehouse already, but does not count yet, starts to count; of a view of aggregations, when
+    half of the time is over for which what is online is exact."""
 
     invocation_id: str | None = None
     """The dbt invocation whose result was published."""
@@ -88,5 +89,7 @@ def fingerprint(view: FeatureView) -> str:
         view.is_deleted.name if view.is_deleted else "",
         str(view.disjoint_validity),
         *(f"{feature.name} {feature.value_type}" for feature in view.features),
+        *((str(feature.aggregation) for feature in view.features) if view.aggregated else ()),
+        *((str(duration_micros(view.exact_for)),) if view.aggregated else ()),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
+from .aggregations import EXACT_FOR, AggregateFunction, window_name
 from .value_types import UNRESOLVED, ValueType
 
 
@@ -34,8 +35,30 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class Aggregation:
+    """How the value of one feature is worked out from events.
+
+    At the instant t the window holds the events that count then and whose timestamp is greater than t - window: an event exactly as old
+    as the window has left it.
+    """
+
+    function: AggregateFunction
+    window: timedelta
+    column: Column | None = None
+    """Whose values are aggregated. None: the events themselves are counted."""
+
+    filter: str | None = None
+    """A condition in the warehouse's SQL over the model's columns: only events that meet it take part."""
+
+    def __str__(self) -> str:
+        over = f"{self.function.value}({self.column.name if self.column else '*'})"
+        where = f" where {self.filter}" if self.filter else ""
+        return f"{over}{where} over {window_name(self.window)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
-    """One column of a feature view."""
+    """One column of a feature view, or what an aggregation makes of one."""
 
     name: str
     value_type: ValueType
@@ -43,6 +66,9 @@ class Feature:
     tags: tuple[str, ...] = ()
     stored_as: str | None = field(default=None, compare=False)
     """What the warehouse calls it, where that is another name."""
+
+    aggregation: Aggregation | None = None
+    """How its value is worked out from events. None: it is a column."""
 
     @property
     def stored_name(self) -> str:
@@ -121,6 +147,9 @@ class FeatureView:
     """A row counts from its event timestamp plus this on."""
 
     late_data: LateData = LateData.AS_EVENT
+    exact_for: timedelta = EXACT_FOR
+    """Of a view of aggregations: how long after a materialization the online answer is exact. After it there is none."""
+
     online: bool = True
     description: str = ""
     tags: tuple[str, ...] = ()
@@ -143,6 +172,16 @@ class FeatureView:
     def join_keys(self) -> tuple[Column, ...]:
         """All columns that identify a row's entity key: the entities in the order of their names, each one's keys in that of theirs."""
         return tuple(key for entity in self.entities for key in entity.join_keys)
+
+    @property
+    def windows(self) -> tuple[timedelta, ...]:
+        """The windows that its features look back over, shortest first. None for a view whose features are columns."""
+        return tuple(sorted({feature.aggregation.window for feature in self.features if feature.aggregation}))
+
+    @property
+    def aggregated(self) -> bool:
+        """Whether its rows are events, and its features aggregations over windows of them."""
+        return any(feature.aggregation for feature in self.features)
 
     @property
     def unresolved(self) -> tuple[str, ...]:

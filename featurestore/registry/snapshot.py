@@ -1,9 +1,9 @@
 """The registry as one JSON document, kept in the online store: a machine without dbt reads from it what exists.
 
-The document is `{"format": 1, "project": …, "views": [...], "services": [...]}`. Each record is an object of the fields of its class
+The document is `{"format": …, "project": …, "views": [...], "services": [...]}`. Each record is an object of the fields of its class
 in `definitions`; a field at its default is left out; types are in their text form, durations in microseconds. The same registry
 gives the same bytes. A reader ignores fields it does not know, so a newer writer may add some; what an older reader could not serve
-rightly by ignoring it raises the format number instead.
+rightly by ignoring it raises the format number instead: format 2 has aggregations, and is written only where there are any.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from .definitions import FeatureService, FeatureView
 from .registry import Registry
 from .value_types import ValueType, parse_value_type
 
-FORMAT = 1
+FORMAT = 2
+_WITHOUT_AGGREGATIONS = 1
 
 _Record = TypeVar("_Record")
 _Converter = Callable[[Any], Any]
@@ -35,7 +36,7 @@ _Converter = Callable[[Any], Any]
 def to_json(registry: Registry) -> bytes:
     """The snapshot of a registry."""
     document = {
-        "format": FORMAT,
+        "format": FORMAT if any(view.aggregated for view in registry.views) else _WITHOUT_AGGREGATIONS,
         "project": registry.project,
         "views": [plain_record(view) for view in registry.views],
         "services": [plain_record(service) for service in registry.services],

@@ -1,7 +1,8 @@
 """What an online request means, decided without reaching anything: from entity rows to keys, and from stored rows to the answer.
 
 A row counts as training would count it: a TTL is exceeded when now minus the event time is greater than it, a row whose `valid_to`
-has come is not found, and a null join key finds nothing.
+has come is not found, and a null join key finds nothing. Of a view of aggregations, what holds now is taken of what a row says of the
+time after its materialization, and nothing once that time is over.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any, NamedTuple, TypeAlias
 from featurestore.codec.decode import DecodedRows, RowDecoder
 from featurestore.codec.keys import KeySpace, encode_keys, key_space
 from featurestore.codec.layout import RowSchema
+from featurestore.codec.steps import read_fields
 from featurestore.errors import EntityKeyError, RequestError, did_you_mean
 from featurestore.registry.definitions import Column
 from featurestore.registry.registry import RequestedView
 from featurestore.timestamps import duration_micros, to_micros
 
 from .online_features import OnlineFeatures, Status, ViewAnswer
+from .steps import Held, Steps
 
 _NULL = type(None)
 
@@ -44,6 +47,8 @@ class RequestedRows:
     """Output names and types."""
 
     names: tuple[str, ...]
+    steps: Steps | None = None
+    """Of a view of aggregations: how the values that hold now are found among those that a row has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,13 @@ def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineR
         view = wanted.view
         if not view.online:
             raise RequestError(f"{view.name!r} is not online: its meta says `online: false`. Its features are for training only.")
-        decoder = RowDecoder(view.name, wanted.features)
+        decoder = RowDecoder(view.name, read_fields(wanted.features) if view.aggregated else wanted.features)
         decoder.learn(RowSchema.of(view))
         output = tuple(Column(name, feature.value_type) for name, feature in zip(wanted.output_names, wanted.features, strict=True))
         ttl = None if view.ttl is None else duration_micros(view.ttl)
         spelling = spellings.setdefault(view.join_keys, len(spellings))
-        parts.append(RequestedRows(view.name, spelling, key_space(project, view), ttl, decoder, output, wanted.output_names))
+        steps = Steps.of(wanted.features) if view.aggregated else None
+        parts.append(RequestedRows(view.name, spelling, key_space(project, view), ttl, decoder, output, wanted.output_names, steps))
     join_keys = {key.name: key for keys in spellings for key in keys}
     names = frozenset(column.name for part in parts for column in part.features)
     return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names)
@@ -121,10 +127,14 @@ def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> Onl
 def _answer(part: RequestedRows, rows: Sequence[bytes | None], positions: Sequence[int] | None, count: int, now: int) -> ViewAnswer:
     present = list(filter(None, rows))
     decoded = part.decoder.decode(present)
-    without = _without_values(part, decoded, now)
-    columns: Sequence[Sequence[Any]] = decoded.columns
+    held = (
+        Held(decoded.columns, decoded.event_times, _without_values(part, decoded, now))
+        if part.steps is None
+        else part.steps.held(decoded, now)
+    )
+    columns, found_times, without = held
     if without is None and len(present) == count:
-        return ViewAnswer(part.features, part.names, columns, decoded.event_times, None)
+        return ViewAnswer(part.features, part.names, columns, found_times, None)
     places = range(count) if positions is None else positions
     at = [place for place, row in zip(places, rows, strict=True) if row]
     statuses: list[Status | None] = [Status.NOT_FOUND] * count
@@ -133,13 +143,13 @@ def _answer(part: RequestedRows, rows: Sequence[bytes | None], positions: Sequen
     columns = [_spread(column, at, statuses) for column in columns]
 
     def event_times() -> Sequence[int | None]:
-        found = _spread(decoded.event_times(), at, [None] * count)
+        found = _spread(found_times(), at, [None] * count)
         return [None if status is Status.NOT_FOUND else instant for status, instant in zip(statuses, found, strict=True)]
 
     return ViewAnswer(part.features, part.names, columns, event_times, statuses)
 
 
-def _without_values(part: RequestedRows, decoded: DecodedRows, now: int) -> list[Status | None] | None:
+def _without_values(part: RequestedRows, decoded: DecodedRows, now: int) -> Sequence[Status | None] | None:
     """For the rows found, NOT_FOUND or OUTSIDE_MAX_AGE where their values do not count at that time. None: all of them do."""
     oldest = None if part.ttl is None else now - part.ttl
     event_times = decoded.event_times() if oldest is not None else ()

@@ -28,7 +28,7 @@ class Status(str, Enum):
     """There is no row for that entity key, or it has stopped counting."""
 
     OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
-    """The row is older than the view's TTL."""
+    """The row is older than the view's TTL, or of a view of aggregations, than what it says of is exact for."""
 
     def __str__(self) -> str:
         return self.value

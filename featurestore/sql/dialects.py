@@ -58,6 +58,22 @@ class Durations(str, Enum):
     """`DATETIME_ADD(x, INTERVAL 7 DAY)`."""
 
 
+class Microseconds(str, Enum):
+    """How an instant becomes whole microseconds since 1970."""
+
+    EPOCH_US = "epoch_us"
+    """`EPOCH_US(x)`."""
+
+    UNIX_MICROS = "unix_micros"
+    """`UNIX_MICROS(CAST(x AS TIMESTAMP))`."""
+
+    DATE_PART = "date_part"
+    """`DATE_PART(EPOCH_MICROSECOND, x)`."""
+
+    EXTRACT_EPOCH = "extract_epoch"
+    """`CAST(EXTRACT(EPOCH FROM x) * 1000000 AS BIGINT)`, where seconds are exact decimals."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One warehouse's SQL."""
@@ -89,6 +105,9 @@ class Dialect:
     not_distinct: bool = True
     """Whether there is `IS NOT DISTINCT FROM`."""
 
+    has_nan: bool = True
+    """Whether a float can be not-a-number. Where none can, what has no number is null."""
+
     nan_is_greatest: bool = True
     """Whether not-a-number stands above every number in an ORDER BY. BigQuery has it below."""
 
@@ -111,14 +130,26 @@ class Dialect:
     hash_skips_nulls: bool = False
     """Whether that function takes no notice of a null, so that each value needs beside it whether it is one."""
 
-    sum_of_hashes: str = "INT128"
-    """The type that a sum of 64-bit numbers fits into."""
-
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
     indexed_lookup: bool = False
     """Whether `LATERAL` runs there and tables have indexes, so that one look-up for each asked row may be the quickest."""
+
+    range_frame: Microseconds | None = None
+    """How rows are put in order of time for a frame `RANGE BETWEEN n PRECEDING AND CURRENT ROW`. None: it has no such frame."""
+
+    distinct_in_frame: bool = False
+    """Whether COUNT(DISTINCT x) can stand in such a frame."""
+
+    wide_integer: str = "DECIMAL(38, 0)"
+    """A type of whole numbers up to 2^126, whose sum is exact and of that size too."""
+
+    widest_decimal: str = "DECIMAL"
+    """The word for decimals of 38 digits."""
+
+    casts_floats_exactly: bool = False
+    """Whether a cast of a float to that type keeps the whole number that it is. Elsewhere it is put together from 64-bit integers."""
 
     kinds_of_text: bool = False
     """Whether what counts as text (a UUID, JSON, an enumeration, text padded with spaces) has types of its own, some of them without
@@ -142,11 +173,21 @@ _T_SQL = Dialect(
     durations=Durations.DATEADD,
     not_distinct=False,
     numbering_order=True,
+    has_nan=False,
 )
 _DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect("duckdb", asof_join=True, zoned_to_utc=ZonedToUtc.MICROSECONDS, row_hash="HASH"),
+        Dialect(
+            "duckdb",
+            asof_join=True,
+            zoned_to_utc=ZonedToUtc.MICROSECONDS,
+            row_hash="HASH",
+            range_frame=Microseconds.EPOCH_US,
+            distinct_in_frame=True,
+            wide_integer="HUGEINT",
+            casts_floats_exactly=True,
+        ),
         Dialect(
             "postgres",
             asof_join=False,
@@ -156,6 +197,8 @@ _DIALECTS = {
             kinds_of_text=True,
             byte_order="C",
             longest_name=63,
+            range_frame=Microseconds.EXTRACT_EPOCH,
+            wide_integer="NUMERIC",
         ),
         Dialect(
             "spark",
@@ -163,10 +206,10 @@ _DIALECTS = {
             zoned_to_utc=ZonedToUtc.CAST,
             orders_nested=False,
             row_hash="XXHASH64",
-            ranks_at_once=True,
             hash_skips_nulls=True,
-            sum_of_hashes="DECIMAL(38, 0)",
+            ranks_at_once=True,
             numbering="MONOTONICALLY_INCREASING_ID",
+            range_frame=Microseconds.UNIX_MICROS,
         ),
         Dialect(
             "snowflake",
@@ -178,6 +221,7 @@ _DIALECTS = {
             numbering_order=True,
             orders_nested=False,
             json_of="VARIANT",
+            range_frame=Microseconds.DATE_PART,
         ),
         Dialect(
             "bigquery",
@@ -187,6 +231,9 @@ _DIALECTS = {
             durations=Durations.DATETIME_ADD,
             nan_is_greatest=False,
             orders_nested=False,
+            range_frame=Microseconds.UNIX_MICROS,
+            wide_integer="BIGNUMERIC",
+            widest_decimal="BIGNUMERIC",
         ),
         Dialect(
             "databricks",
@@ -195,6 +242,7 @@ _DIALECTS = {
             orders_nested=False,
             ranks_at_once=True,
             numbering="MONOTONICALLY_INCREASING_ID",
+            range_frame=Microseconds.UNIX_MICROS,
         ),
         Dialect("redshift", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, not_distinct=False),
         Dialect(

@@ -27,7 +27,7 @@ from featurestore.registry.value_types import (
 )
 from featurestore.timestamps import as_utc, duration_micros, format_duration
 
-from .dialects import Dialect, Durations, ZonedToUtc
+from .dialects import Dialect, Durations, Microseconds, ZonedToUtc
 
 QueryT = TypeVar("QueryT", bound=exp.Query)
 BIGINT = exp.DataType.Type.BIGINT
@@ -113,6 +113,18 @@ def instant(value: exp.Expression, value_type: ValueType, dialect: Dialect) -> e
             case ZonedToUtc.DATETIME:
                 return exp.Anonymous(this="DATETIME", expressions=[value, _UTC.copy()])
     return exp.cast(value, timestamp_type(dialect))
+
+
+def microseconds(moment: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """Naive UTC as whole microseconds since 1970, as the dialect's range frames are ordered by."""
+    if dialect.range_frame is Microseconds.EPOCH_US:
+        return exp.Anonymous(this="EPOCH_US", expressions=[moment])
+    if dialect.range_frame is Microseconds.UNIX_MICROS:
+        return exp.Anonymous(this="UNIX_MICROS", expressions=[exp.cast(moment, exp.DType.TIMESTAMPTZ)])
+    if dialect.range_frame is Microseconds.DATE_PART:
+        return exp.Anonymous(this="DATE_PART", expressions=[exp.var("EPOCH_MICROSECOND"), moment])
+    seconds = exp.Extract(this=exp.var("EPOCH"), expression=moment)
+    return exp.cast(exp.Mul(this=seconds, expression=exp.Literal.number(1_000_000)), BIGINT)
 
 
 def key_value(value: exp.Expression, value_type: ValueType, dialect: Dialect) -> exp.Expression:
@@ -246,7 +258,7 @@ def same_or_both_null(left: exp.Expression, right: exp.Expression, dialect: Dial
 def digest_where(condition: exp.Expression, values: Sequence[exp.Expression], row_hash: str, dialect: Dialect) -> exp.Expression:
     """What the rows of which the condition holds are, in any order, as text: the sum of the 64-bit hashes of their values."""
     told = [part for value in values for part in (value, is_null(value.copy()))] if dialect.hash_skips_nulls else list(values)
-    hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=told), exp.DataType.build(dialect.sum_of_hashes))
+    hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=told), exp.DataType.build(dialect.wide_integer, dialect=dialect.name))
     total = exp.Sum(this=exp.Case(ifs=[exp.If(this=condition, true=hashed)]))
     return exp.cast(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), text_type(dialect))
 
@@ -268,7 +280,7 @@ def greatest_first(feature: Column | Feature, value: exp.Expression, dialect: Di
     """
     match feature.value_type:
         case StringType():
-            return [descending(_by_bytes(comparable_text(value, dialect), dialect))]
+            return [descending(ordered_text(value, dialect))]
         case ListType() | StructType() | MapType() if not dialect.orders_nested:
             return [descending(_json(value, dialect))]
         case FloatType() if not dialect.nan_is_greatest:
@@ -286,6 +298,11 @@ def hashable(feature: Column | Feature, value: exp.Expression, dialect: Dialect)
 
 def _json(value: exp.Expression, dialect: Dialect) -> exp.Expression:
     return exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value)
+
+
+def ordered_text(value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """Text in the order of its code points."""
+    return _by_bytes(comparable_text(value, dialect), dialect)
 
 
 def _by_bytes(text: exp.Expression, dialect: Dialect) -> exp.Expression:

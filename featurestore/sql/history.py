@@ -88,6 +88,10 @@ class History:
         """A column of the model itself."""
         return column(name.stored_name, self.view.relation.identifier)
 
+    def raw_keys(self) -> list[exp.Expression]:
+        """The join keys of a row of the model itself, as they are compared."""
+        return [key_value(self.raw(key), key.value_type, self.dialect) for key in self.view.join_keys]
+
     def same_key_as(self, other: str) -> list[exp.Expression]:
         """That a row of the model itself speaks of the same entity key as one of another relation."""
         keys = self.view.join_keys

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from featurestore.errors import EntityDataframeError, RequestError, did_you_mean
 from featurestore.warehouse.base import BATCH_ROWS
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 LOCK_SUFFIX = ".lock.json"
 
@@ -36,7 +40,7 @@ class ParquetRows:
         try:
             file = pq.ParquetFile(self.path)
         except (OSError, pa.ArrowInvalid) as error:
-            raise EntityDataframeError(f"The entity dataframe {self.path} cannot be read as a Parquet file: {error}") from None
+            raise self._unreadable(error) from None
         schema = file.schema_arrow
         names = list(self.columns) if self.columns is not None else schema.names
         missing = next((name for name in names if name not in schema.names), None)
@@ -44,7 +48,17 @@ class ParquetRows:
             raise EntityDataframeError(f"The entity dataframe {self.path} has no column {missing!r}.{did_you_mean(missing, schema.names)}")
         chosen = pa.schema([schema.field(name) for name in names], schema.metadata)
         # A file gives its columns in its own order, whatever order they are asked for in.
-        return pa.RecordBatchReader.from_batches(chosen, (batch.select(names) for batch in file.iter_batches(BATCH_ROWS, columns=names)))
+        return pa.RecordBatchReader.from_batches(chosen, self._batches(file, names))
+
+    def _batches(self, file: pq.ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in file.iter_batches(BATCH_ROWS, columns=names):
+                yield batch.select(names)
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> EntityDataframeError:
+        return EntityDataframeError(f"The entity dataframe {self.path} cannot be read as a Parquet file: {error}")
 
 
 def lock_path(path: Path) -> Path:

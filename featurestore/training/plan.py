@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featurestore.registry.definitions import FeatureView
+from featurestore.registry.registry import RequestedView
 from featurestore.registry.value_types import ValueType, is_instant
 from featurestore.sql.dialects import Dialect
 from featurestore.sql.history import as_known
 from featurestore.sql.point_in_time.join import Strategy, ViewPlan
+from featurestore.sql.point_in_time.range_frame import frame_cannot
+
+from .crowd import Crowd
 
 PRUNE_FROM = 20
 """How many times larger than the spine a view has to be for cutting it down to the spine's keys to pay."""
@@ -23,6 +27,9 @@ MOST_LOOKUPS = 20_000
 
 LOOKUP_FROM = 10
 """How many times larger than the spine a view has to be for looking its rows up to pay."""
+
+CROWDED = 16
+"""From how many rows of the spine for one key on a frame behind each of them costs less than a look at all the key's events for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,27 @@ def is_lookup_index(columns: Sequence[str], view: FeatureView, spine: Mapping[st
 
 def _few_enough(spine_rows: int, view_rows: int) -> bool:
     return spine_rows <= MOST_LOOKUPS and view_rows >= LOOKUP_FROM * spine_rows
+
+
+def decide_windows(requested: RequestedView, dialect: Dialect, spine_rows: int, view_rows: int | None, crowd: Crowd) -> Decision:
+    """How to read one view of aggregations."""
+    view = requested.view
+    strategy, because = _windows_strategy(requested, dialect, crowd.rows_per_key)
+    prune, and_because = _prune(spine_rows, view_rows)
+    return Decision(view.name, ViewPlan(strategy, prune, crowd.between), f"{because} {and_because}", view_rows)
+
+
+def _windows_strategy(requested: RequestedView, dialect: Dialect, rows_per_key: float) -> tuple[Strategy, str]:
+    cannot = frame_cannot(requested, dialect)
+    if cannot is not None:
+        return Strategy.RANGE_JOIN, f"{cannot}, so each row of the spine is joined to the events of its longest window."
+    asked = f"The spine asks about a key about {rows_per_key:,.0f} times"
+    if rows_per_key < CROWDED:
+        return Strategy.RANGE_JOIN, f"{asked}: few enough to join each to the events of its longest window."
+    return (
+        Strategy.RANGE_FRAME,
+        f"{asked}: too many to join each to its events, so both go through one timeline with a frame for each window.",
+    )
 
 
 def _strategy(view: FeatureView, dialect: Dialect) -> tuple[Strategy, str]:

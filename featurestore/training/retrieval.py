@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,10 @@ from featurestore.sql.expressions import column, relation, render, table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point_in_time_query, point_in_time_stages
 from featurestore.warehouse.base import IndexedSession, Warehouse, WarehouseSession, time_travel_point
 
+from .crowd import crowd_of
 from .lock import Answered, Lock, LockedColumn, LockedWarehouse, Origin, holds_credential, make_lock, to_json
 from .parquet_files import checked_target, write_parquet
-from .plan import Explanation, decide, is_lookup_index
+from .plan import Decision, Explanation, decide, decide_windows, is_lookup_index
 from .recorded import RecordedAnswer
 from .spine import UPLOADED, LoadedSpine, SpineSource, SpineUse, checked_spine, spine_source
 
@@ -197,7 +198,9 @@ class _Prepared:
     def query(self, *, shown: bool = True) -> exp.Select:
         """The join in one statement, as a person is shown it; or, not `shown`, with the temporary table for the spine."""
         spine = checked_spine(self.loaded, self.views, self.event_timestamp, shown=shown)
-        return point_in_time_query(PointInTimeJoin(spine, self.views), self._plans, self.dialect)
+        # Who runs it again may find other instants in the spine.
+        plans = {view: replace(plan, between=None) for view, plan in self._plans.items()}
+        return point_in_time_query(PointInTimeJoin(spine, self.views), plans, self.dialect)
 
     def staged(self) -> exp.Select:
         """The last step of the same join, the others being done: what matched stands in temporary tables."""
@@ -218,11 +221,17 @@ def _prepare(job: RetrievalJob, session: WarehouseSession, loaded: LoadedSpine, 
     spine_rows = session.row_count(table(UPLOADED)) or 0
     if use.first_rows is not None:
         spine_rows = min(spine_rows, use.first_rows)
-    decisions = tuple(
-        decide(part.view, dialect, spine_rows, _view_rows(session, part), indexed=_is_indexed(session, part.view, loaded, dialect))
-        for part in job.views
-    )
+    decisions = tuple(_decision(part, session, loaded, dialect, spine_rows, job.event_timestamp) for part in job.views)
     return _Prepared(session, dialect, job.views, loaded, job.event_timestamp, Explanation(spine_rows, decisions), point)
+
+
+def _decision(
+    requested: RequestedView, session: WarehouseSession, loaded: LoadedSpine, dialect: Dialect, spine_rows: int, event_timestamp: str
+) -> Decision:
+    view_rows = _view_rows(session, requested)
+    if not requested.view.aggregated:
+        return decide(requested.view, dialect, spine_rows, view_rows, indexed=_is_indexed(session, requested.view, loaded, dialect))
+    return decide_windows(requested, dialect, spine_rows, view_rows, crowd_of(session, requested.view, loaded, dialect, event_timestamp))
 
 
 def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | None:

@@ -17,6 +17,7 @@ from .comparison import DataFile, Example, RowDifferences
 from .digest import moved
 from .lock import Lock
 from .recorded import RowDigests
+from .rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,6 @@ class LockedRows:
         self._columns = columns
         self._differences = {column.name: RowDifferences() for column in columns}
         self._row = 0
-        self._waiting: pa.RecordBatch | None = None
         try:
             self._file: pq.ParquetFile | None = pq.ParquetFile(path)
         except FileNotFoundError:
@@ -50,7 +50,7 @@ class LockedRows:
         if self._file is not None:
             self._state = DataFile.INTACT
             self._digests = RowDigests(self._file.schema_arrow)
-            self._batches: Iterator[pa.RecordBatch] = self._file.iter_batches(BATCH_ROWS)
+            self._rows = Rows(self._file.iter_batches(BATCH_ROWS))
 
     def beside(self, answer: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The answer's batches, each compared as it passes."""
@@ -86,14 +86,17 @@ class LockedRows:
         """What was found, by column. It means something where both had the same rows."""
         return self._differences
 
-    def _take(self, most: int) -> pa.RecordBatch | None:
+    def _take(self, at_most: int) -> pa.RecordBatch | None:
         """The next rows of the file, not more than that; None at its end."""
-        while self._waiting is None or not self._waiting.num_rows:
-            self._waiting = next(self._batches, None)
-            if self._waiting is None:
-                return None
-            self._digests.update(self._waiting)
-        part, self._waiting = self._waiting.slice(0, most), self._waiting.slice(most)
+        try:
+            part = self._rows.next(at_most)
+        except (OSError, pa.ArrowException):
+            # Its last bytes say that it is a Parquet file, and what comes before them is damaged.
+            self._state = DataFile.REPLACED
+            self._rows = Rows(iter(()))
+            return None
+        if part is not None:
+            self._digests.update(part)
         return part
 
     def _compare(self, then: pa.RecordBatch, now: pa.RecordBatch) -> None:

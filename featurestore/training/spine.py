@@ -44,6 +44,7 @@ from featurestore.warehouse.base import WarehouseSession
 
 from .arrow_columns import travelling
 from .parquet_files import ParquetRows
+from .rows import Rows
 
 UPLOADED = "entity_df"
 """The temporary table that the spine is put into."""
@@ -215,31 +216,15 @@ class ArrowSpine:
 
     def _aligned(self, answer: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Rows of both sides in the largest parts that neither has to be copied for."""
-        spine = _Rows(self.open())
+        spine = Rows(iter(self.open()))
         for batch in answer:
             start = 0
             while start < batch.num_rows:
                 own = spine.next(batch.num_rows - start)
+                if own is None:
+                    raise RuntimeError("The warehouse answered with more rows than the spine has.")
                 yield pa.RecordBatch.from_arrays([*own.columns, *batch.slice(start, own.num_rows).columns], schema=schema)
                 start += own.num_rows
-
-
-@dataclass
-class _Rows:
-    """The rows of a stream, as many at a time as asked for at most."""
-
-    reader: pa.RecordBatchReader
-    rest: pa.RecordBatch | None = field(default=None, init=False)
-
-    def next(self, at_most: int) -> pa.RecordBatch:
-        """The next of them, at least one. Raises RuntimeError where there are none left: the answer would have rows of its own."""
-        while self.rest is None or self.rest.num_rows == 0:
-            try:
-                self.rest = self.reader.read_next_batch()
-            except StopIteration:
-                raise RuntimeError("The warehouse answered with more rows than the spine has.") from None
-        found, self.rest = self.rest.slice(0, at_most), self.rest.slice(at_most)
-        return found
 
 
 def checked_spine(loaded: LoadedSpine, views: tuple[RequestedView, ...], event_timestamp: str, *, shown: bool = False) -> Spine:

@@ -49,7 +49,12 @@ class MapsBatches(Protocol):
     """What a session of a warehouse can do besides, that runs Python on the machines which hold its rows."""
 
     def map_batches(
-        self, statement: exp.Query, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
+        self,
+        statement: exp.Query,
+        function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+        schema: pa.Schema,
+        *,
+        together: int = 0,
     ) -> pa.Table:
         """Run a function over an answer's batches where they are, and bring back what it says of them, in no order.
 
@@ -57,6 +62,8 @@ class MapsBatches(Protocol):
             function: takes and gives batches, once for each partition of the answer, and anew where a task is tried again. It is
                 pickled, and what it imports must be installed there.
             schema: of what it gives, which has to be small: all of it comes back at once.
+            together: by how many of the answer's first columns rows belong together. All that are alike in them come to one call, one
+                after the other, in the order of the column that follows.
 
         Raises what the function raised, where that is an error of ours.
         """

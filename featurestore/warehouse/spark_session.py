@@ -63,12 +63,20 @@ class SparkSQLSession:
             return self._files.read(self._files.write(frame), self._refused)
 
     def map_batches(
-        self, statement: exp.Query, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], schema: pa.Schema
+        self,
+        statement: exp.Query,
+        function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+        schema: pa.Schema,
+        *,
+        together: int = 0,
     ) -> pa.Table:
         """Run a function over the answer's batches on the executors that hold them, and bring back what it says of them."""
         from pyspark.sql.pandas.types import from_arrow_schema
 
         frame = self._frame(statement)
+        if together:
+            names = [identifier(name).sql("spark") for name in frame.columns[: together + 1]]
+            frame = frame.repartition(*names[:-1]).sortWithinPartitions(*names)
         with self._told(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             said: pa.Table = frame.mapInArrow(function, from_arrow_schema(schema)).toArrow()

@@ -1,28 +1,43 @@
 {#-
-  What the model under test says about itself as a feature view, so that generic tests need no arguments:
-  {name, relation, entity_keys, timestamp, created_timestamp, available_after}. What is said nowhere is none, or an empty list.
-
-  The order is the same as everywhere: config.meta.feature_view first; then for the timestamp a snapshot's dbt_valid_from, config.event_time
-  and dbt's semantic annotations, for the entity keys those annotations, and for available_after the project's
-  `vars: {featurestore: {defaults: …}}`.
+  What the model under test says about itself as a feature view, so that generic tests need no arguments. What is said nowhere is none,
+  or an empty list.
 -#}
 {% macro declared_feature_view() -%}
-  {%- set node = featurestore._tested_node() -%}
+  {{ return(featurestore._declared_by(featurestore._tested_node())) }}
+{%- endmacro %}
+
+
+{#-
+  What a model or a snapshot, an entry of dbt's graph, says about itself as a feature view.
+
+  The order is the same as everywhere: config.meta.feature_view first; then for the timestamp a snapshot's dbt_valid_from, config.event_time
+  and dbt's semantic annotations, for the entity keys those annotations, and for the rest the project's
+  `vars: {featurestore: {defaults: …}}`.
+-#}
+{% macro _declared_by(node) -%}
   {%- set config = node.get('config') or {} -%}
   {%- set meta = (config.get('meta') or node.get('meta') or {}).get('feature_view') -%}
   {%- set said = meta if meta is mapping else {} -%}
   {%- set defaults = (var('featurestore', {}) or {}).get('defaults') or {} -%}
-  {%- set valid_from = none -%}
-  {%- if node.get('resource_type') == 'snapshot' -%}
-    {%- set valid_from = (config.get('snapshot_meta_column_names') or {}).get('dbt_valid_from') or 'dbt_valid_from' -%}
-  {%- endif -%}
+  {%- set snapshot = featurestore._snapshot_columns(node) -%}
+  {%- set ttl = said.get('ttl') if 'ttl' in said else defaults.get('ttl') -%}
+  {%- set created = said.get('created_timestamp') -%}
   {{ return({
-    'name': node.get('name'),
+    'name': featurestore._view_name(node),
     'relation': featurestore._relation_of(node),
     'entity_keys': featurestore._entity_keys(said.get('entities') or said.get('entity')) or featurestore._semantic_entity_keys(node),
-    'timestamp': said.get('timestamp') or valid_from or config.get('event_time') or featurestore._semantic_timestamp(node),
-    'created_timestamp': said.get('created_timestamp'),
+    'timestamp': (
+      said.get('timestamp') or snapshot.get('dbt_valid_from') or config.get('event_time') or featurestore._semantic_timestamp(node)
+    ),
+    'created_timestamp': created,
+    'ttl': none if ttl == 'none' else ttl,
     'available_after': said.get('available_after') or defaults.get('available_after'),
+    'late_data': (said.get('late_data') or defaults.get('late_data') or 'as_event') if created else 'as_event',
+    'features': said.get('features'),
+    'aggregations': said.get('aggregations'),
+    'valid_to': snapshot.get('dbt_valid_to'),
+    'is_deleted': snapshot.get('dbt_is_deleted') if config.get('hard_deletes') == 'new_record' else none,
+    'snapshot_columns': snapshot.values() | list,
   }) }}
 {%- endmacro %}
 
@@ -33,6 +48,25 @@
     {{ return(graph.nodes.get(model.attached_node) or {}) }}
   {%- endif -%}
   {{ return({}) }}
+{%- endmacro %}
+
+
+{#- The model's name; a versioned model's is `name.v2`. -#}
+{% macro _view_name(node) -%}
+  {{ return(node.get('name') ~ '.v' ~ node.version if node.get('version') is not none else node.get('name')) }}
+{%- endmacro %}
+
+
+{#- What dbt calls its own columns in a snapshot; empty for a model. -#}
+{% macro _snapshot_columns(node) -%}
+  {%- set columns = {} -%}
+  {%- if node.get('resource_type') == 'snapshot' -%}
+    {%- set renamed = (node.get('config') or {}).get('snapshot_meta_column_names') or {} -%}
+    {%- for name in ['dbt_valid_from', 'dbt_valid_to', 'dbt_scd_id', 'dbt_updated_at', 'dbt_is_deleted'] -%}
+      {%- do columns.update({name: renamed.get(name) or name}) -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {{ return(columns) }}
 {%- endmacro %}
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from manifest_files import CUSTOMER, manifest, model, write_manifest
 
-from featurestore.dbt.artifacts import read_manifest, read_run_results
+from featurestore.dbt.artifacts import read_manifest
 from featurestore.dbt.load import load_registry
+from featurestore.dbt.run_results import read_run_results
 from featurestore.errors import ManifestError, UnknownNameError
 from featurestore.registry.definitions import Relation
 

@@ -11,10 +11,12 @@ import yaml
 from manifest_files import exposure, manifest, model, write_manifest
 
 from featurestore import config
+from featurestore.dbt.aggregations import AGGREGATION_KEYS
 from featurestore.dbt.artifacts import read_manifest
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.meta import DEFAULTS_KEYS, SERVICE_KEYS, VIEW_KEYS
 from featurestore.dbt.project import DbtProject
+from featurestore.registry.aggregations import AggregateFunction
 from featurestore.registry.definitions import LateData
 from featurestore.sql.types import parse_data_type
 
@@ -49,6 +51,14 @@ def test_the_keys_of_a_feature_view_are_those_documented() -> None:
 @pytest.mark.parametrize("key", [key for key in VIEW_KEYS if key != "entity"])
 def test_every_key_of_a_feature_view_has_a_section_of_its_own(key: str) -> None:
     assert f"\n### `{key}`\n" in METADATA
+
+
+def test_the_keys_and_functions_of_an_aggregation_are_those_documented() -> None:
+    described = section(METADATA, "### `aggregations`")
+    assert first_column(described) == list(AGGREGATION_KEYS)
+    assert sorted(first_column(described[described.index("| function |") - 1 :])) == sorted(
+        function.value for function in AggregateFunction
+    )
 
 
 def test_the_keys_of_a_feature_service_are_those_documented() -> None:
@@ -96,7 +106,8 @@ def test_the_examples_become_feature_views_and_services(tmp_path: Path) -> None:
         for said in block.get("exposures", ()):
             exposures.append(exposure(said.pop("name"), [], config=said.pop("config"), kind=said.pop("type"), owner=said["owner"]))
     registry = load_registry(read_manifest(write_manifest(tmp_path / "manifest.json", manifest(*nodes, exposures=exposures))))
-    assert [view.name for view in registry.views] == ["customer_orders", "customer_profile", "device_health"]
+    assert [view.name for view in registry.views] == ["customer_orders", "customer_profile", "device_health", "payments"]
+    assert len(registry.view("payments").features) == 8 * 3 + 2
     assert [feature.name for feature in registry.view("customer_orders").features] == ["orders_7d", "amount_7d"]
     assert [service.name for service in registry.services] == ["churn_model"]
 

@@ -21,6 +21,7 @@ EVERYWHERE = {
     "customer_at_merchant",
     "customer_embedding",
     "customer_orders",
+    "customer_payments",
     "customer_profile",
     "merchant_daily",
     "merchant_risk.v1",

@@ -8,10 +8,11 @@ import pytest
 from shop_project import dbt, make_shop
 
 from featurestore.config import load_settings
-from featurestore.dbt.artifacts import Manifest, read_manifest, read_run_results
+from featurestore.dbt.artifacts import Manifest, read_manifest
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.profiles import load_target
 from featurestore.dbt.project import load_project
+from featurestore.dbt.run_results import read_run_results
 from featurestore.errors import DeclarationError
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry

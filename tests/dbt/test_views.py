@@ -14,7 +14,8 @@ from featurestore.dbt.artifacts import read_manifest
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.meta import FeatureViewDefaults
 from featurestore.errors import DeclarationError
-from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, LateData, Owner, Relation
+from featurestore.registry.aggregations import AggregateFunction
+from featurestore.registry.definitions import Aggregation, Column, Entity, Feature, FeatureView, LateData, Owner, Relation
 from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import DATE, FLOAT64, INT64, STRING, TIMESTAMP, UNRESOLVED, DecimalType
 
@@ -70,6 +71,56 @@ def test_every_word_of_the_declaration_arrives(tmp_path: Path) -> None:
         LateData.AS_KNOWN,
         False,
     )
+
+
+def test_every_word_of_an_aggregation_arrives(tmp_path: Path) -> None:
+    said = CUSTOMER | {
+        "exact_for": "6 hours",
+        "aggregations": [
+            {"column": "AMOUNT", "functions": ["sum", "last"], "windows": ["1 hour", "2 weeks"]},
+            {"functions": ["count"], "windows": ["7 days"]},
+            {"column": "amount", "functions": ["avg"], "windows": ["90m"], "filter": "tier = 'gold'", "name": "gold"},
+        ],
+    }
+    columns = COLUMNS | {"amount": {"data_type": "decimal(10, 2)", "tags": ["money"]}, "tier": "varchar", "unused": "interval"}
+    made = view(tmp_path, model("customer_orders", said, columns))
+    assert made.exact_for == timedelta(hours=6)
+    assert made.windows == (timedelta(hours=1), timedelta(minutes=90), timedelta(days=7), timedelta(days=14))
+    assert [(feature.name, str(feature.value_type), feature.tags) for feature in made.features] == [
+        ("amount_sum_1h", "decimal(38, 2)", ("money",)),
+        ("amount_sum_14d", "decimal(38, 2)", ("money",)),
+        ("amount_last_1h", "decimal(10, 2)", ("money",)),
+        ("amount_last_14d", "decimal(10, 2)", ("money",)),
+        ("count_7d", "int64", ()),
+        ("gold_avg_90m", "float64", ("money",)),
+    ]
+    gold = made.features[-1]
+    assert gold.aggregation == Aggregation(
+        AggregateFunction.AVG, timedelta(minutes=90), Column("amount", DecimalType(10, 2)), "tier = 'gold'"
+    )
+    assert gold.description == "Mean of amount in the 1 hour 30 minutes before, where tier = 'gold'."
+
+
+def test_defaults_for_a_ttl_are_not_for_aggregations(tmp_path: Path) -> None:
+    said = CUSTOMER | {"aggregations": [{"functions": ["count"], "windows": ["7 days"]}]}
+    made = view(tmp_path, model("m", said), defaults=FeatureViewDefaults(ttl=timedelta(days=1), available_after=timedelta(hours=1)))
+    assert (made.ttl, made.available_after) == (None, timedelta(hours=1))
+
+
+def test_a_snapshot_has_no_aggregations(tmp_path: Path) -> None:
+    said = {"entities": {"customer": "customer_id"}, "aggregations": [{"functions": ["count"], "windows": ["7 days"]}]}
+    columns = {"customer_id": "bigint", "dbt_valid_from": "timestamp", "dbt_valid_to": "timestamp"}
+    with pytest.raises(DeclarationError, match="a snapshot's rows are no events, but values that end"):
+        view(tmp_path, model("m", said, columns, kind="snapshot"))
+
+
+def test_a_service_may_only_name_aggregations_that_are_there_though_the_model_is_not_built(tmp_path: Path) -> None:
+    said = CUSTOMER | {"aggregations": [{"column": "amount", "functions": ["sum"], "windows": ["7 days"]}]}
+    unbuilt = model("payments", said, {"customer_id": None, "ordered_at": None}, contract=False)
+    registry = load(tmp_path, unbuilt, exposures=[exposure("churn", ["payments:amount_sum_7d"])])
+    assert registry.view("payments").unresolved == ("customer_id", "ordered_at", "amount_sum_7d")
+    with pytest.raises(DeclarationError, match="payments has no feature 'amount_sum_8d'"):
+        load(tmp_path, unbuilt, exposures=[exposure("churn", ["payments:amount_sum_8d"])])
 
 
 def test_features_are_by_default_every_column_that_is_no_key_and_no_timestamp(tmp_path: Path) -> None:

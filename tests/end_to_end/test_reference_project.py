@@ -10,6 +10,7 @@ import csv
 import filecmp
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 from collections import defaultdict
@@ -21,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from dbt_command import REPOSITORY, DbtRun, copy_package, run_dbt, warnings_of
 
+from featurestore import FeatureStore
 from featurestore.timestamps import parse_duration
 
 SEEDS = REPOSITORY / "seeds"
@@ -31,6 +34,7 @@ TABLES = ("airlines", "airports", "flights", "planes", "weather")
 VIEWS = {
     "origin_weather": ("observed_hour", timedelta(hours=1)),
     "plane_record": ("landed_at", timedelta(0)),
+    "plane_landings": ("landed_at", timedelta(0)),
     "carrier_daily": ("landed_on", timedelta(days=1)),
     "carrier_at_origin": ("departed_at", timedelta(0)),
 }
@@ -185,6 +189,52 @@ def plane_record(last: Flight, landings: list[Flight]) -> dict[str, Any]:
         "last_destination": last.destination,
         "last_landed_on": at.date(),
     }
+
+
+def test_plane_landings_hold_every_landing_of_a_plane_that_is_known(built: DbtRun, flights: list[Flight]) -> None:
+    found = select(built, "select tailnum, landed_at, destination, arrival_delay from plane_landings order by all")
+    landed = [flight for flight in flights if flight.tailnum and flight.landed]
+    assert [tuple(row.values()) for row in found] == sorted(
+        (flight.tailnum, flight.landed, flight.destination, flight.arrival_delay) for flight in landed
+    )
+
+
+def test_windows_over_landings_are_counted_when_they_are_asked_for(built: DbtRun, flights: list[Flight]) -> None:
+    """Of the planes that landed most often, every 13 hours, long after their last landing too."""
+    landings: dict[str, list[Flight]] = defaultdict(list)
+    for flight in flights:
+        if flight.tailnum and flight.landed:
+            landings[flight.tailnum].append(flight)
+    planes = sorted(landings, key=lambda tailnum: (-len(landings[tailnum]), tailnum))[:20]
+    instants = [datetime(2013, 1, 1) + number * timedelta(hours=13) for number in range(200)]
+    spine = pa.table({"tailnum": [plane for plane in planes for _ in instants], "event_timestamp": instants * len(planes)})
+    with FeatureStore(built.project, profiles_dir=built.project / "profiles") as store:
+        trained = store.get_historical_features(spine, ["plane_landings:*"]).to_arrow().to_pylist()
+    assert trained == near([{**row, **plane_landings(landings[row["tailnum"]], row["event_timestamp"])} for row in spine.to_pylist()])
+    assert sum(row["landings_count_30d"] is None for row in trained) > 500, "or no window ever emptied"
+
+
+def plane_landings(landings: list[Flight], at: datetime) -> dict[str, Any]:
+    def over(window: timedelta) -> list[Flight]:
+        return sorted((flight for flight in landings if at - window < landing(flight) <= at), key=landing)
+
+    day, week, month = over(timedelta(days=1)), over(timedelta(days=7)), over(timedelta(days=30))
+    delays, departures = [flight.arrival_delay or 0 for flight in week], [flight.departure_delay for flight in month]
+    values = {
+        "landings_count_1d": len(day),
+        "landings_count_7d": len(week),
+        "landings_count_30d": len(month),
+        "arrival_delay_avg_7d": mean(delays) if delays else None,
+        "arrival_delay_max_7d": max(delays, default=None),
+        "arrival_delay_last_7d": delays[-1] if delays else None,
+        "departure_delay_avg_30d": mean(departures) if departures else None,
+        "departure_delay_stddev_30d": statistics.stdev(departures) if len(departures) > 1 else None,
+        "air_minutes_sum_1d": sum(flight.air_minutes or 0 for flight in day) if day else None,
+        "air_minutes_sum_7d": sum(flight.air_minutes or 0 for flight in week) if week else None,
+        "destination_count_distinct_30d": len({flight.destination for flight in month}),
+        "late_landings_count_30d": sum((flight.arrival_delay or 0) >= 15 for flight in month),
+    }
+    return values if month else dict.fromkeys(values)
 
 
 def test_a_carriers_day_holds_the_flights_that_landed_on_it(built: DbtRun, flights: list[Flight]) -> None:

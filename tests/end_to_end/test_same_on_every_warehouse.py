@@ -17,9 +17,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 from dbt_command import DbtRun, copy_package, run_dbt, warnings_of
-from warehouses import WAREHOUSES, RunningWarehouse
+from sqlglot import exp
+from warehouses import WAREHOUSES, RunningWarehouse, opened
 
 from featurestore import FeatureStore, ref
+from featurestore.registry.definitions import Relation
+from featurestore.sql.expressions import relation
 
 SERVICE = "departure_delay_model"
 INSTANTS = [datetime(2013, 1, 20, tzinfo=timezone.utc), datetime(2013, 2, 14, 17, 30, tzinfo=timezone.utc)]
@@ -139,6 +142,19 @@ def test_the_service_has_the_same_training_set(built: DbtRun, elsewhere: Elsewhe
     assert expected.num_rows == 50_173
     assert differences(expected, uploaded) == {}
     assert differences(in_order(expected), in_order(queried)) == {}
+
+
+def test_the_training_set_that_dbt_builds_is_the_one_that_python_answers(
+    running: RunningWarehouse, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    node = elsewhere.run.manifest["nodes"]["model.featurestore.departures_training_set"]
+    built_there = relation(Relation(node["alias"], node["schema"], node["database"] or None))
+    with opened(running).session() as session:
+        modelled = session.query(exp.select("*").from_(built_there)).read_all()
+    with elsewhere.store(INSTANTS[0], tmp_path) as there:
+        answered = there.get_historical_features(ref("departures"), features=SERVICE).to_arrow()
+    assert modelled.num_rows == 50_173
+    assert differences(in_order(answered), in_order(modelled)) == {}
 
 
 @pytest.mark.parametrize("at", INSTANTS, ids=["a midnight", "an afternoon"])

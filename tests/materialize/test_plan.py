@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from featurestore.dbt.artifacts import NodeResult, RunResults
+from featurestore.dbt.run_results import BatchResults, NodeResult, RunResults
 from featurestore.materialize.plan import MaterializationPlan, Mode, plan_materialization
 from featurestore.materialize.watermarks import Watermark, fingerprint
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, LateData, Relation
@@ -142,6 +142,22 @@ def test_whatever_could_change_or_lose_rows_is_read_in_full() -> None:
         assert task.mode is Mode.FULL, why
     (task,) = plan_materialization([APPENDED], run((APPENDED.unique_id, "success"), full_refresh=True), online(APPENDED), NOW).tasks
     assert task.mode is Mode.FULL
+
+
+def test_what_a_run_left_incomplete_is_skipped_unless_everything_is_asked_for() -> None:
+    lacking = {ORDERS.unique_id: "dbt rebuilt it from Monday only"}
+    (skip,) = plan_materialization([ORDERS], BUILT, {}, NOW, incomplete=lacking).skipped
+    assert skip.failed
+    assert skip.reason == "dbt rebuilt it from Monday only; --all publishes it all the same"
+    assert plan_materialization([ORDERS], BUILT, {}, NOW, incomplete=lacking, everything=True).tasks
+
+
+def test_batches_that_failed_are_pointed_out_where_the_others_are_published() -> None:
+    days = [(NOW - timedelta(days=day), NOW - timedelta(days=day - 1)) for day in (3, 2, 1)]
+    result = NodeResult(ORDERS.unique_id, "partial success", "", BatchResults(tuple(days[:2]), tuple(days[2:])))
+    partly = RunResults("run-9", "", "run", False, (result,))
+    (task,) = plan_materialization([ORDERS], partly, {}, NOW).tasks
+    assert task.reason == "not online yet; 1 of 3 batches failed and are as they were"
 
 
 def test_a_view_that_is_not_online_is_not_in_the_plan() -> None:

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from featurestore.errors import OnlineStoreError
+from featurestore.registry.aggregations import AggregateFunction
 from featurestore.registry.definitions import (
+    Aggregation,
     Column,
     Entity,
     Feature,
@@ -49,6 +51,7 @@ FULL = FeatureView(
     ttl=timedelta(days=7, microseconds=1),
     available_after=timedelta(hours=1),
     late_data=LateData.AS_KNOWN,
+    exact_for=timedelta(hours=6),
     online=False,
     description="Fares.",
     tags=("a", "b"),
@@ -61,6 +64,22 @@ FULL = FeatureView(
     materialized="snapshot",
     incremental_strategy="merge",
     incremental_key=("trip_no", "vendor_id"),
+)
+PAYMENTS = FeatureView(
+    name="payments",
+    unique_id="model.shop.payments",
+    path="models/payments.sql",
+    relation=Relation("payments"),
+    entities=PLAIN.entities,
+    event_timestamp=Column("paid_at", TIMESTAMP),
+    features=(
+        Feature("count_7d", INT64, aggregation=Aggregation(AggregateFunction.COUNT, timedelta(days=7))),
+        Feature(
+            "paid_sum_90m",
+            DecimalType(38, 2),
+            aggregation=Aggregation(AggregateFunction.SUM, timedelta(minutes=90), Column("amount", DecimalType(18, 2)), "status = 'paid'"),
+        ),
+    ),
 )
 SERVICE = FeatureService(
     name="fare_model",
@@ -107,9 +126,16 @@ def test_fields_that_a_newer_version_added_are_ignored() -> None:
     assert from_json(json.dumps(document).encode()) == SHOP
 
 
+def test_aggregations_come_back_and_older_readers_refuse_them() -> None:
+    shop = Registry("shop", (PLAIN, PAYMENTS))
+    assert from_json(to_json(shop)) == shop
+    assert json.loads(to_json(shop))["format"] == 2, "a reader that knows no aggregations would take lists for values"
+    assert json.loads(to_json(SHOP))["format"] == 1, "and where there are none, it reads on"
+
+
 def test_a_newer_format_says_to_upgrade() -> None:
-    document = json.loads(to_json(SHOP)) | {"format": 2}
-    with pytest.raises(OnlineStoreError, match=r"format 2, and this version reads up to 1\. Upgrade featurestore"):
+    document = json.loads(to_json(SHOP)) | {"format": 3}
+    with pytest.raises(OnlineStoreError, match=r"format 3, and this version reads up to 2\. Upgrade featurestore"):
         from_json(json.dumps(document).encode())
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 import codec_cases as cases
 import pytest
 
 from featurestore.codec.encode import RowEncoder
+from featurestore.codec.layout import RowSchema
 from featurestore.errors import EntityKeyError, RequestError
-from featurestore.registry.definitions import Column
+from featurestore.registry.aggregations import AggregateFunction
+from featurestore.registry.definitions import Aggregation, Column, Feature
 from featurestore.registry.registry import Registry
-from featurestore.registry.value_types import FLOAT64, INT64, STRING
+from featurestore.registry.value_types import FLOAT64, INT64, STRING, DecimalType
 from featurestore.serving.lookup import assemble, plan_lookup, prepare_request
 from featurestore.serving.online_features import Status
+from featurestore.timestamps import to_micros
 
 NOON = cases.NOON.replace(tzinfo=timezone.utc)
 TTL = timedelta(days=1)
+HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
 ORDERS = cases.feature_view("orders", {"orders_7d": INT64, "spent": FLOAT64})
 PROFILE = cases.feature_view("profile", {"city": STRING}, ttl=TTL)
 VISITS = cases.feature_view("visits", {"visits_1d": INT64}, join_keys=(Column("shop_id", STRING), Column("visitor", INT64)), entity="visit")
@@ -180,3 +186,78 @@ def test_a_view_that_is_for_training_only_is_refused():
 def test_full_names_tell_views_apart():
     online = answer(request("orders:orders_7d", full_feature_names=True), [{"customer_id": 1, "orders_7d": "own"}], [])
     assert online.to_dict() == {"customer_id": [1], "orders_7d": ["own"], "orders__orders_7d": [None]}
+
+
+COUNTS = replace(
+    cases.feature_view("visits", {"count_1h": INT64}),
+    features=(
+        Feature(
+            "amount_sum_1h", DecimalType(38, 2), aggregation=Aggregation(AggregateFunction.SUM, HOUR, Column("amount", DecimalType(10, 2)))
+        ),
+        Feature("count_1d", INT64, aggregation=Aggregation(AggregateFunction.COUNT, DAY)),
+        Feature("count_1h", INT64, aggregation=Aggregation(AggregateFunction.COUNT, HOUR)),
+    ),
+)
+STEPPED = {
+    "customer_id": 1,
+    "event_timestamp": cases.NOON - HOUR / 2,
+    "exact_until": to_micros(NOON + DAY),
+    "counted_from": [to_micros(NOON), to_micros(NOON + 12 * HOUR)],
+    "newest_event": [to_micros(NOON - HOUR / 2), None],
+    "from_1h": [to_micros(NOON), to_micros(NOON + HOUR / 2)],
+    "from_1d": [to_micros(NOON), to_micros(NOON + 3 * HOUR), to_micros(NOON + 12 * HOUR)],
+    "amount_sum_1h": [Decimal("2.50"), None],
+    "count_1d": [2, 1, None],
+    "count_1h": [1, 0],
+}
+
+
+@pytest.mark.parametrize(
+    ("now", "values", "statuses"),
+    [
+        (NOON - HOUR, [Decimal("2.50"), 2, 1], [PRESENT] * 3),
+        (NOON, [Decimal("2.50"), 2, 1], [PRESENT] * 3),
+        (NOON + HOUR / 2 - TICK, [Decimal("2.50"), 2, 1], [PRESENT] * 3),
+        (NOON + HOUR / 2, [None, 2, 0], [NULL, PRESENT, PRESENT]),
+        (NOON + 3 * HOUR, [None, 1, 0], [NULL, PRESENT, PRESENT]),
+        (NOON + 12 * HOUR - TICK, [None, 1, 0], [NULL, PRESENT, PRESENT]),
+        (NOON + 12 * HOUR, [None] * 3, [NOT_FOUND] * 3),
+        (NOON + DAY, [None] * 3, [NOT_FOUND] * 3),
+        (NOON + DAY + TICK, [None] * 3, [TOO_OLD] * 3),
+    ],
+)
+def test_of_a_row_of_aggregations_that_counts_which_holds_now(now, values, statuses):
+    online = answer(request("visits:*", views=(COUNTS,)), [{"customer_id": 1}, {"customer_id": 2}], [(COUNTS, [STEPPED])], now)
+    assert [column[0] for name, column in online.to_dict().items() if name != "customer_id"] == values
+    assert [column[0] for column in online.statuses().values()] == statuses
+    assert {column[1] for column in online.statuses().values()} == {NOT_FOUND}
+    counted = statuses[0] in (PRESENT, NULL)
+    assert {column[0] for column in online.event_timestamps().values()} == {NOON - HOUR / 2 if counted else None}
+
+
+def test_one_of_its_features_is_read_without_the_others():
+    stored = [(COUNTS, [STEPPED])]
+    online = answer(request("visits:count_1d", views=(COUNTS,)), [{"customer_id": 1}], stored, NOON + 3 * HOUR)
+    assert online.to_dict() == {"customer_id": [1], "count_1d": [1]}
+
+
+def test_a_window_that_the_row_was_written_without_reads_as_null():
+    longer = replace(
+        COUNTS, features=(*COUNTS.features, Feature("count_7d", INT64, aggregation=Aggregation(AggregateFunction.COUNT, 7 * DAY)))
+    )
+    row = next(iter(dict(RowEncoder("shop", COUNTS, 1).encode(cases.batch_of(COUNTS, [STEPPED])).pairs()).values()))
+    prepared = request("visits:*", views=(longer,))
+    prepared.parts[0].decoder.learn(RowSchema.of(COUNTS))
+    lookup = plan_lookup(prepared, [{"customer_id": 1}])
+    assert assemble(lookup, [row], NOON).to_dict() == {
+        "customer_id": [1], "amount_sum_1h": [Decimal("2.50")], "count_1d": [2], "count_1h": [1], "count_7d": [None]
+    }  # fmt: skip
+
+
+def test_a_row_from_before_the_view_had_aggregations_says_nothing():
+    plain = cases.feature_view("visits", {"count_1d": INT64})
+    row = next(iter(dict(RowEncoder("shop", plain, 1).encode(cases.batch_of(plain, [{"customer_id": 1, "count_1d": 7}])).pairs()).values()))
+    prepared = request("visits:count_1d", views=(COUNTS,))
+    prepared.parts[0].decoder.learn(RowSchema.of(plain))
+    online = assemble(plan_lookup(prepared, [{"customer_id": 1}]), [row], NOON)
+    assert online.statuses() == {"count_1d": [TOO_OLD]}

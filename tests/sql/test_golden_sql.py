@@ -11,13 +11,15 @@ import pytest
 from sqlglot import exp
 
 from featurestore.dbt.stored_names import stored_name
-from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, LateData, Relation
+from featurestore.registry.aggregations import AggregateFunction, feature_name
+from featurestore.registry.definitions import Aggregation, Column, Entity, Feature, FeatureView, LateData, Relation
 from featurestore.registry.registry import RequestedView
-from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, ListType
+from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, DecimalType, ListType
 from featurestore.sql.dialects import dialect_named
 from featurestore.sql.expressions import relation, render
 from featurestore.sql.latest import latest_rows, view_bounds
 from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query
+from featurestore.sql.steps import step_rows
 
 GOLDEN = Path(__file__).parent / "golden"
 DIALECTS = ("duckdb", "postgres", "spark", "snowflake", "bigquery", "databricks", "redshift", "trino", "tsql", "fabric")
@@ -68,6 +70,45 @@ OVERLAPPING = FeatureView(
     features=(Feature("plan", STRING),),
     ttl=timedelta(days=30),
 )
+
+
+def _aggregated(function: str, window: timedelta, column: Column | None = None, filter: str | None = None) -> Feature:
+    name = None if column is None else ("paid" if filter else column.name)
+    answered = AggregateFunction(function).result_type(column.value_type if column else None)
+    assert answered is not None
+    of = Aggregation(AggregateFunction(function), window, column, filter)
+    return Feature(feature_name(name, of.function, window), answered, aggregation=of)
+
+
+AMOUNT, SCORE = Column("amount", DecimalType(18, 2)), Column("score", FLOAT64)
+IN_A_FRAME = (
+    *(_aggregated(function, timedelta(days=days), AMOUNT) for function in ("sum", "max", "last") for days in (1, 7)),
+    *(_aggregated(function, timedelta(days=7), SCORE) for function in ("sum", "avg", "count")),
+    _aggregated("count", timedelta(days=30)),
+    _aggregated("sum", timedelta(days=1), AMOUNT, "status = 'paid'"),
+)
+PAYMENTS = FeatureView(
+    name="customer_payments",
+    unique_id="model.shop.customer_payments",
+    path="models/customer_payments.sql",
+    relation=Relation("customer_payments", "features", "shop"),
+    entities=(CUSTOMER,),
+    event_timestamp=Column("paid_at", TIMESTAMP_UTC),
+    created_timestamp=Column("loaded_at", TIMESTAMP_UTC),
+    features=IN_A_FRAME,
+    available_after=timedelta(hours=1),
+)
+ANY_FUNCTION = FeatureView(
+    name="shop_payments",
+    unique_id="model.shop.shop_payments",
+    path="models/shop_payments.sql",
+    relation=Relation("shop_payments", "features", "shop"),
+    entities=(CUSTOMER, SHOP),
+    event_timestamp=Column("paid_at", TIMESTAMP),
+    created_timestamp=Column("loaded_at", TIMESTAMP),
+    features=tuple(_aggregated(function, timedelta(days=7), SCORE) for function in ("stddev", "count_distinct", "last")),
+    late_data=LateData.AS_KNOWN,
+)
 SPINE_COLUMNS = (Column("customer_id", INT64), Column("shop", STRING), Column("event_timestamp", TIMESTAMP), Column("label", FLOAT64))
 AT = datetime(2024, 3, 1, 12, 30)
 
@@ -91,6 +132,10 @@ def in_warehouse(view: FeatureView, dialect: str) -> FeatureView:
 def asked(view: FeatureView, *features: str) -> RequestedView:
     chosen = tuple(feature for feature in view.features if feature.name in features)
     return RequestedView(view, chosen, features)
+
+
+def all_of(view: FeatureView) -> RequestedView:
+    return RequestedView(view, view.features, tuple(feature.name for feature in view.features))
 
 
 def training(dialect: str, plans: dict[str, ViewPlan], *views: RequestedView) -> exp.Expression:
@@ -120,6 +165,11 @@ def queries(dialect: str) -> dict[str, exp.Expression]:
         "latest_of_what_changed": latest_rows(orders_view, AT, dialect, changed_since=the_day_before, counted_at=the_day_before),
         "bounds": view_bounds(orders_view, AT, dialect, digested=True, created_by=the_day_before),
     }
+    if dialect_named(dialect).range_frame is not None:
+        found["windows_by_range_frame"] = training(dialect, {PAYMENTS.name: ViewPlan(Strategy.RANGE_FRAME)}, all_of(PAYMENTS))
+    found["windows_by_range_join"] = training(dialect, {PAYMENTS.name: ViewPlan(Strategy.RANGE_JOIN, prune=True)}, all_of(PAYMENTS))
+    found["windows_of_any_function"] = training(dialect, {ANY_FUNCTION.name: ViewPlan(Strategy.RANGE_JOIN)}, all_of(ANY_FUNCTION))
+    found["steps"] = step_rows(PAYMENTS, AT, dialect)
     if dialect_named(dialect).asof_join:
         found["one_view_by_thin_union"] = training(dialect, {ORDERS.name: ViewPlan(Strategy.THIN_UNION)}, orders)
     return found

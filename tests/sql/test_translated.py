@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+import asking_windows
 import pytest
 from asking import Asked, assert_trained, load, published, winners
+from event_histories import EventWorld, event_worlds
 from histories import MOMENTS, TICK, World, worlds
 from hypothesis import strategies as st
 from reference import instant
@@ -52,6 +54,20 @@ def test_where_validity_overlaps_the_newest_row_valid_then_wins(asked: Asked) ->
     @for_all(asked.examples, world=any_world(asked, "overlapping"), plan=st.sampled_from(asked.overlapping))
     def _(world: World, plan: ViewPlan) -> None:
         assert_trained(asked, world, [plan])
+
+
+def test_each_window_holds_the_events_that_were_known_then_and_had_not_left_it(asked: Asked) -> None:
+    @for_all(asked.examples, world=event_worlds().filter(lambda world: can_say(asked, world)), data=st.data())
+    def _(world: EventWorld, data: st.DataObject) -> None:
+        asking_windows.load(asked, world)
+        plan = data.draw(st.sampled_from(asking_windows.plans_of(asked, world)))
+        assert asking_windows.near(asking_windows.trained(asked, world, plan), asking_windows.expected(world))
+
+
+def can_say(asked: Asked, world: EventWorld) -> bool:
+    """Whether the dialect's intervals can say its windows."""
+    durations = (world.view.available_after, world.view.exact_for, *world.view.windows)
+    return all(duration % asked.dialect.shortest_interval == timedelta(0) for duration in durations)
 
 
 def test_the_newest_rows_are_what_training_says_for_that_instant(asked: Asked) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from featurestore.arrow import arrow_type, python_values
+from featurestore.codec.layout import RowSchema
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.value_types import (
     BOOLEAN,
@@ -67,7 +68,7 @@ def batch_of(view: FeatureView, rows: Sequence[Mapping[str, Any]]) -> pa.RecordB
     """What the warehouse would answer for that view; `event_timestamp` is noon and `valid_to` null where a row does not say."""
     columns = {key.name: key.value_type for key in view.join_keys}
     columns |= {"event_timestamp": TIMESTAMP, "valid_to": TIMESTAMP}
-    columns |= {feature.name: feature.value_type for feature in view.features}
+    columns |= dict(RowSchema.of(view).fields)
     defaults = {"event_timestamp": NOON}
     arrays = []
     for name, value_type in columns.items():

@@ -14,13 +14,14 @@ import pyarrow as pa
 from warehouses import RunningWarehouse, opened
 
 from featurestore.arrow import arrow_type
-from featurestore.dbt.artifacts import NodeResult, RunResults
+from featurestore.dbt.run_results import NodeResult, RunResults
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import MaterializationReport, Progress, run_materialization
 from featurestore.materialize.watermarks import read_watermarks
 from featurestore.online_store.connect import open_store
-from featurestore.registry.definitions import FeatureView
+from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import Registry
+from featurestore.serving.online_features import Status
 from featurestore.serving.reader import OnlineFeatureStore
 from featurestore.training.retrieval import historical_features
 from featurestore.warehouse.base import Warehouse
@@ -37,6 +38,8 @@ class HistoryProject:
     url: str
     view: FeatureView
     runs: int = 0
+    columns: Sequence[Column] = ()
+    """Those that the table has beside the view's own."""
 
     def __post_init__(self) -> None:
         self.view = replace(self.view, relation=self.running.relation(self.view.relation.identifier))
@@ -44,7 +47,8 @@ class HistoryProject:
     def build(self, rows: Sequence[Row]) -> None:
         """Put exactly those rows into the table, as a dbt run does."""
         self.runs += 1
-        columns = [*self.view.join_keys, self.view.event_timestamp, self.view.created_timestamp, self.view.valid_to, *self.view.features]
+        own = [feature for feature in self.view.features if feature.aggregation is None]
+        columns = [*self.view.join_keys, self.view.event_timestamp, self.view.created_timestamp, self.view.valid_to, *own, *self.columns]
         schema = pa.schema([(column.name, arrow_type(column.value_type)) for column in columns if column is not None])
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
         self.running.load(self.view.relation, table)
@@ -66,6 +70,12 @@ class HistoryProject:
             )
         finally:
             store.close()
+
+    def statuses(self, keys: Sequence[Row], at: datetime) -> set[Status]:
+        """How all these values came about."""
+        with OnlineFeatureStore(self.url, PROJECT, clock=lambda: at) as reader:
+            statuses = reader.get_online_features(list(keys), [f"{self.view.name}:*"]).statuses()
+        return {status for column in statuses.values() for status in column}
 
     def online(self, keys: Sequence[Row], at: datetime) -> list[Row]:
         """What a service would be told at that instant."""

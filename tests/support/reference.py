@@ -6,9 +6,12 @@ Everything that answers for an instant (training, materialize, online reads) is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from fractions import Fraction
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -96,3 +99,97 @@ def _null_lowest(value: object) -> tuple[object, ...]:
     if isinstance(value, float) and math.isnan(value):
         return (2,)
     return (1, value)
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """A feature that is worked out from the events of a window."""
+
+    function: str
+    window: timedelta
+    place: int | None = None
+    """Of the column among a row's features. None: the events are counted."""
+
+    condition: Callable[[Row], bool] | None = None
+    """Which events take part. None: all of them."""
+
+
+def windows_at(
+    events: Iterable[Row],
+    rules: Rules,
+    features: Sequence[Windowed],
+    longest: timedelta,
+    keys: Sequence[object],
+    at: datetime | date | None,
+) -> tuple[object, ...] | None:
+    """The values that a training row sees of a view of aggregations, or None where its longest window holds no event."""
+    moment = instant(at)
+    if moment is None or any(key is None for key in keys):
+        return None
+    seen = [event for event in events if event.keys == tuple(keys) and counts(event, rules, moment)]
+    if not _within(seen, longest, moment):
+        return None
+    return tuple(_windowed(feature, _within(seen, feature.window, moment)) for feature in features)
+
+
+def _within(events: Iterable[Row], window: timedelta, at: datetime) -> list[Row]:
+    """The events that are younger than the window."""
+    return [event for event in events if at - _timestamp(event) < window]
+
+
+def _windowed(feature: Windowed, events: Sequence[Row]) -> object:
+    taking_part = [event for event in events if feature.condition is None or feature.condition(event)]
+    if feature.place is None:
+        return len(taking_part)
+    place = feature.place
+    having = [event for event in taking_part if event.features[place] is not None]
+    if feature.function == "last":
+        newest = max(having, key=lambda event: _last_precedence(event, place), default=None)
+        return None if newest is None else newest.features[place]
+    return _FUNCTIONS[feature.function]([event.features[place] for event in having])
+
+
+def _timestamp(event: Row) -> datetime:
+    timestamp = instant(event.event_timestamp)
+    assert timestamp is not None
+    return timestamp
+
+
+def _last_precedence(event: Row, place: int) -> tuple[object, ...]:
+    return _timestamp(event), _null_lowest(instant(event.created_timestamp)), _null_lowest(event.features[place])
+
+
+def _sum(values: Sequence[Any]) -> object:
+    if not values:
+        return None
+    if isinstance(values[0], float):
+        return float(sum(map(Fraction, values))) if _summable(values) else math.nan
+    return sum(values)
+
+
+def _avg(values: Sequence[Any]) -> object:
+    if not values:
+        return None
+    return float(sum(map(Fraction, values)) / len(values)) if _summable(values) else math.nan
+
+
+def _stddev(values: Sequence[Any]) -> object:
+    if len(values) < 2:
+        return None
+    return float(statistics.stdev(map(Fraction, values))) if _summable(values) else math.nan
+
+
+def _summable(values: Sequence[Any]) -> bool:
+    """Whether no float among them is without an exact sum."""
+    return all(not isinstance(value, float) or abs(value) < 2**42 for value in values)
+
+
+_FUNCTIONS: dict[str, Callable[[Sequence[Any]], object]] = {
+    "sum": _sum,
+    "count": len,
+    "avg": _avg,
+    "min": lambda values: min(values, key=_null_lowest, default=None),
+    "max": lambda values: max(values, key=_null_lowest, default=None),
+    "stddev": _stddev,
+    "count_distinct": lambda values: len(set(map(_null_lowest, values))),
+}

@@ -102,14 +102,14 @@ def test_where_the_file_is_gone_digests_say_which_feature_moved(store: FeatureSt
     assert feature(comparison, AMOUNT).rows is None
 
 
-@pytest.mark.parametrize("contents", [b"not parquet", None])
-def test_a_file_that_is_not_the_locked_one_is_not_compared_with(store: FeatureStore, shop: Path, contents: bytes | None) -> None:
+@pytest.mark.parametrize("kind", ["other rows", "no Parquet", "damaged"])
+def test_a_file_that_is_not_the_locked_one_is_not_compared_with(store: FeatureStore, shop: Path, kind: str) -> None:
     path = train(store)
-    if contents is None:
-        rows = pq.read_table(path)
+    rows = pq.read_table(path)
+    if kind == "other rows":
         pq.write_table(rows.set_column(rows.column_names.index("tier"), "tier", pa.array(["other"] * rows.num_rows)), path)
     else:
-        path.write_bytes(contents)
+        path.write_bytes(b"none" if kind == "no Parquet" else b"PAR1" + b"\xff" * 400 + path.read_bytes()[404:])
     change(shop, "update customer_profile set tier = 'silver'")
     comparison = store.rebuild_training_set(path)
     assert (comparison.file, verdicts(comparison)) == (DataFile.REPLACED, {TIER: Verdict.MOVED})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from sqlglot import exp
@@ -37,6 +38,12 @@ class Strategy(str, Enum):
     VALIDITY_RANGES = "validity_ranges"
     """Every row valid at the asked instant, and the newest of them: exact where validity overlaps."""
 
+    RANGE_FRAME = "range_frame"
+    """Of a view of aggregations: events and asked instants in one timeline, and a frame as long as each window behind every instant."""
+
+    RANGE_JOIN = "range_join"
+    """Of a view of aggregations: every asked row beside the events of its longest window, and aggregates of them. Runs everywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class ViewPlan:
@@ -45,6 +52,9 @@ class ViewPlan:
     strategy: Strategy
     prune: bool = False
     """Whether the view is cut down to the spine's keys first."""
+
+    between: tuple[datetime, datetime] | None = None
+    """The first and the last instant that is asked about, where they are known before the spine is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +155,7 @@ def point_in_time_query(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], di
     names = _spine_names(join)
     ctes = [*_spine_ctes(join, names, dialect)]
     for scope, requested in _scopes(join, plans, names, dialect):
-        ctes += [*_matched(scope), *_values(scope, requested)]
+        ctes += _aggregated(scope, requested) if scope.view.aggregated else [*_matched(scope), *_values(scope, requested)]
     return with_ctes(_answer(join, names), ctes)
 
 
@@ -156,6 +166,10 @@ def point_in_time_stages(join: PointInTimeJoin, plans: Mapping[str, ViewPlan], d
     tables: list[NamedQuery] = []
     ctes = [*spine]
     for scope, requested in _scopes(join, plans, names, dialect):
+        if scope.view.aggregated:
+            *before, (name, values) = _aggregated(scope, requested)
+            tables.append((name, with_ctes(values, [*_copies(spine), *before])))
+            continue
         before = _matched(scope)
         if scope.plan.strategy is Strategy.VALIDITY_RANGES:
             # Its values come from the same ranked rows that the match was made on.
@@ -207,6 +221,18 @@ def _matched(scope: ViewScope) -> list[NamedQuery]:
             return lateral.matched(scope)
         case Strategy.VALIDITY_RANGES:
             return validity_ranges.matched(scope)
+    raise ValueError(f"{scope.plan.strategy.value} is for views of aggregations, and {scope.view.name} is none.")
+
+
+def _aggregated(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
+    from . import range_frame, range_join
+
+    match scope.plan.strategy:
+        case Strategy.RANGE_FRAME:
+            return range_frame.values(scope, requested)
+        case Strategy.RANGE_JOIN:
+            return range_join.values(scope, requested)
+    raise ValueError(f"{scope.view.name} is a view of aggregations, which {scope.plan.strategy.value} cannot answer.")
 
 
 def _values(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:

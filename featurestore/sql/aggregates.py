@@ -1,0 +1,370 @@
+"""What has to be worked out over a window of events so that every feature asked for can be said, exactly and in any order.
+
+An *input* is a column of the events: a value, or null where the event takes no part. A *measure* is an aggregate of one input over one
+window. A feature is said from measures. Two plans bring measures forth (`point_in_time.range_frame`, `point_in_time.range_join`),
+and what they answer may not depend on which of them did, nor on the order in which a warehouse adds:
+
+- Floats are added as whole numbers of 2^-64: exactly, so in any order (a number is rounded down to one of them; from 2^-12 on there is
+  nothing to round). A window that holds one that is not finite, or not smaller than 2^42, has no sum: it is NaN.
+- One sum of integers, the *tally*, says both how many floats there are and how many of them have no such whole number.
+- A standard deviation is told from deviations from the window's own mean: their squares are added in 2^60 parts of the square of
+  how far the window's values lie apart.
+- The last value is that of the greatest version: the number of an event in its key's order by timestamp, created timestamp and value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from typing import TypeAlias
+
+from sqlglot import exp
+
+from featurestore.registry.aggregations import WIDEST_DECIMAL, AggregateFunction, feature_name, window_name
+from featurestore.registry.definitions import Aggregation, Column, Feature
+from featurestore.registry.value_types import FLOAT64, DecimalType, FloatType, StringType, ValueType
+
+from .dialects import Dialect
+from .expressions import (
+    BIGINT,
+    ascending,
+    column,
+    comparable_text,
+    feature_value,
+    greatest_first,
+    not_null,
+    ordered_text,
+    reversed_order,
+    unused,
+    window,
+)
+from .filters import filter_over
+from .history import History
+
+DOUBLE = exp.DType.DOUBLE
+UNITS = 2.0**64
+"""How many units a float of one has."""
+
+TOO_LARGE = 2**42
+"""A float that is not smaller than this has no exact sum. A million of smaller ones still have one."""
+
+UNSUMMED = 2**32
+"""What a float that has no units adds to the tally, beside the one that every float adds."""
+
+PARTS = 2.0**60
+"""In how many parts the square of how far the values of a window lie apart is counted."""
+
+
+class Kind(str, Enum):
+    """What an input says of an event."""
+
+    VALUE = "value"
+    UNITS = "units"
+    TALLY = "tally"
+    EVENT = "event"
+    VERSION = "version"
+
+
+class Total(str, Enum):
+    """How a measure is made of an input."""
+
+    SUM = "sum"
+    COUNT = "count"
+    COUNT_DISTINCT = "count_distinct"
+    MIN = "min"
+    MAX = "max"
+
+    def of(self, value: exp.Expression) -> exp.Expression:
+        """The aggregate over a value."""
+        match self:
+            case Total.SUM:
+                return exp.Sum(this=value)
+            case Total.COUNT:
+                return exp.Count(this=value)
+            case Total.COUNT_DISTINCT:
+                return exp.Count(this=exp.Distinct(expressions=[value]))
+            case Total.MIN:
+                return exp.Min(this=value)
+            case Total.MAX:
+                return exp.Max(this=value)
+
+
+Source: TypeAlias = tuple[Column | None, str | None]
+"""A column and a filter: whose values, of which events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A column of the events."""
+
+    name: str
+    expression: exp.Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """An aggregate of an input over a window."""
+
+    name: str
+    total: Total
+    input: str
+    window: timedelta
+    text: bool = False
+    """Whether it is the least or the greatest text, whose order is by code points."""
+
+    def of(self, value: exp.Expression, dialect: Dialect) -> exp.Expression:
+        """The aggregate over values of the input."""
+        return self.total.of(ordered_text(value, dialect) if self.text else value)
+
+
+@dataclass(frozen=True, slots=True)
+class LastValue:
+    """A value that is fetched from the event whose version was found."""
+
+    name: str
+    """Under which its source stands in the query."""
+
+    version: Measure
+    value: str
+    """The input that holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """A sum over a window of squared deviations from its mean, each in parts of the square of how far its values lie apart."""
+
+    mean_name: str
+    extent_name: str
+    name: str
+    value: str
+    """The input that holds the values."""
+
+    window: timedelta
+    mean: exp.Expression
+    extent: exp.Expression
+    """Of measures: what the greatest value is more than the least. Null where the window has no sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregates:
+    """All that the features of one request need of a view's events."""
+
+    inputs: tuple[Input, ...]
+    measures: tuple[Measure, ...]
+    lasts: tuple[LastValue, ...]
+    deviations: tuple[Deviation, ...]
+    answers: tuple[exp.Expression, ...]
+    """The value of each feature, in their order, said by columns of measures, last values and deviations."""
+
+
+def aggregates_of(history: History, features: Iterable[Feature], taken: Iterable[str]) -> Aggregates:
+    """What those features need. Args: taken: names that no input and no measure may have."""
+    chosen = [(feature.aggregation, feature) for feature in features if feature.aggregation is not None]
+    collector = _Collector(history, list(taken), frozenset(aggregation.function for aggregation, _ in chosen))
+    answers = tuple(collector.answer(aggregation, feature.name) for aggregation, feature in chosen)
+    return Aggregates(
+        tuple(collector.inputs.values()), tuple(collector.measures.values()), tuple(collector.lasts), tuple(collector.deviations), answers
+    )
+
+
+@dataclass
+class _Collector:
+    """Gives every input and measure one name, however many features need it."""
+
+    history: History
+    taken: list[str]
+    functions: frozenset[AggregateFunction]
+    labels: dict[Source, str] = field(default_factory=dict)
+    """What people call the values of filtered events."""
+
+    inputs: dict[tuple[Kind, Source], Input] = field(default_factory=dict)
+    measures: dict[tuple[Total, str, timedelta], Measure] = field(default_factory=dict)
+    lasts: list[LastValue] = field(default_factory=list)
+    deviations: list[Deviation] = field(default_factory=list)
+
+    def answer(self, aggregation: Aggregation, name: str) -> exp.Expression:
+        """The value of the feature of that name."""
+        if aggregation.filter is not None:
+            own = name.removesuffix(feature_name(None, aggregation.function, aggregation.window)).rstrip("_")
+            self.labels.setdefault((aggregation.column, aggregation.filter), own)
+        match aggregation.function:
+            case AggregateFunction.COUNT:
+                return exp.cast(self._count(aggregation), BIGINT)
+            case AggregateFunction.COUNT_DISTINCT:
+                return exp.cast(self._measure(Total.COUNT_DISTINCT, Kind.VALUE, aggregation), BIGINT)
+            case AggregateFunction.MIN:
+                return self._measure(Total.MIN, Kind.VALUE, aggregation)
+            case AggregateFunction.MAX:
+                return self._measure(Total.MAX, Kind.VALUE, aggregation)
+            case AggregateFunction.SUM:
+                return self._sum(aggregation)
+            case AggregateFunction.AVG:
+                return self._mean(aggregation)
+            case AggregateFunction.STDDEV:
+                return self._deviation(aggregation)
+            case AggregateFunction.LAST:
+                return self._last(aggregation)
+
+    def _count(self, aggregation: Aggregation) -> exp.Expression:
+        if aggregation.column is None:
+            return self._measure(Total.COUNT, Kind.EVENT, aggregation)
+        sums = {AggregateFunction.SUM, AggregateFunction.AVG, AggregateFunction.STDDEV}
+        if _is_float(aggregation) and self.functions & sums:
+            # It has to be there anyway.
+            return exp.Coalesce(this=self._tallied(aggregation), expressions=[exp.Literal.number(0)])
+        return self._measure(Total.COUNT, Kind.VALUE, aggregation)
+
+    def _sum(self, aggregation: Aggregation) -> exp.Expression:
+        if _is_float(aggregation):
+            return self._unless_unsummed(aggregation, self._units_summed(aggregation))
+        total = self._measure(Total.SUM, Kind.VALUE, aggregation)
+        if isinstance(column_type := _type(aggregation), DecimalType):
+            dialect = self.history.dialect
+            widest = f"{dialect.widest_decimal}({WIDEST_DECIMAL}, {column_type.scale})"
+            return exp.cast(total, exp.DataType.build(widest, dialect=dialect.name))
+        return exp.cast(total, BIGINT)
+
+    def _mean(self, aggregation: Aggregation) -> exp.Expression:
+        if _is_float(aggregation):
+            mean = _quotient(self._units_summed(aggregation), exp.cast(self._tallied(aggregation), DOUBLE))
+            return self._unless_unsummed(aggregation, mean)
+        total = exp.cast(self._measure(Total.SUM, Kind.VALUE, aggregation), DOUBLE)
+        count = exp.cast(self._measure(Total.COUNT, Kind.VALUE, aggregation), DOUBLE)
+        return _quotient(total, exp.Nullif(this=count, expression=_double(0)))
+
+    def _deviation(self, aggregation: Aggregation) -> exp.Expression:
+        value, mean = self._input(Kind.VALUE, aggregation), self._mean(aggregation)
+        least, most = (exp.cast(self._measure(total, Kind.VALUE, aggregation), DOUBLE) for total in (Total.MIN, Total.MAX))
+        extent: exp.Expression = exp.Sub(this=most, expression=least)
+        if _is_float(aggregation):
+            summed = exp.LT(this=self._measure(Total.SUM, Kind.TALLY, aggregation), expression=exp.Literal.number(UNSUMMED))
+            extent = _where(summed, extent)
+        whose = f"{value.name}_{{}}_{window_name(aggregation.window)}"
+        mean_name, extent_name, name = (self._name(whose.format(part)) for part in ("mean", "extent", "deviation"))
+        self.deviations.append(Deviation(mean_name, extent_name, name, value.name, aggregation.window, mean, extent.copy()))
+        parts = exp.Coalesce(this=exp.cast(column(name), DOUBLE), expressions=[_double(0)])
+        fewer = exp.paren(exp.Sub(this=exp.cast(self._count(aggregation), DOUBLE), expression=_double(1)))
+        spread = exp.Mul(this=exp.paren(extent), expression=exp.Sqrt(this=_quotient(_quotient(parts, _double(PARTS)), fewer)))
+        several = exp.GT(this=self._count(aggregation), expression=exp.Literal.number(1))
+        return _where(several, self._unless_unsummed(aggregation, spread) if _is_float(aggregation) else spread)
+
+    def _last(self, aggregation: Aggregation) -> exp.Expression:
+        value, version = self._input(Kind.VALUE, aggregation), self._input(Kind.VERSION, aggregation)
+        self._measure(Total.MAX, Kind.VERSION, aggregation)
+        measure = self.measures[Total.MAX, version.name, aggregation.window]
+        source = self._name(f"last_{value.name}_{window_name(aggregation.window)}")
+        self.lasts.append(LastValue(source, measure, value.name))
+        return column(value.name, source)
+
+    def _units_summed(self, aggregation: Aggregation) -> exp.Expression:
+        return _quotient(exp.cast(self._measure(Total.SUM, Kind.UNITS, aggregation), DOUBLE), _double(UNITS))
+
+    def _tallied(self, aggregation: Aggregation) -> exp.Expression:
+        """How many floats there are; null where there are none."""
+        return exp.Mod(this=self._measure(Total.SUM, Kind.TALLY, aggregation), expression=exp.Literal.number(UNSUMMED))
+
+    def _unless_unsummed(self, aggregation: Aggregation, value: exp.Expression) -> exp.Expression:
+        tally = self._measure(Total.SUM, Kind.TALLY, aggregation)
+        unsummed = exp.GTE(this=tally, expression=exp.Literal.number(UNSUMMED))
+        nothing = exp.cast(exp.Literal.string("NaN") if self.history.dialect.has_nan else exp.null(), DOUBLE)
+        return exp.Case(ifs=[exp.If(this=unsummed, true=nothing)], default=value)
+
+    def _measure(self, total: Total, kind: Kind, aggregation: Aggregation) -> exp.Expression:
+        of = self._input(kind, aggregation)
+        key = (total, of.name, aggregation.window)
+        if key not in self.measures:
+            name = self._name(f"{of.name}_{total.value}_{window_name(aggregation.window)}")
+            text = total in (Total.MIN, Total.MAX) and kind is Kind.VALUE and isinstance(_type(aggregation), StringType)
+            self.measures[key] = Measure(name, total, of.name, aggregation.window, text)
+        return column(self.measures[key].name)
+
+    def _input(self, kind: Kind, aggregation: Aggregation) -> Input:
+        key = (kind, (aggregation.column, aggregation.filter))
+        if key not in self.inputs:
+            whose = self.labels.get(key[1]) or (aggregation.column.name if aggregation.column else "event")
+            name = self._name(whose if kind in (Kind.VALUE, Kind.EVENT) else f"{whose}_{kind.value}")
+            self.inputs[key] = Input(name, _input_expression(kind, aggregation, self.history))
+        return self.inputs[key]
+
+    def _name(self, wanted: str) -> str:
+        name = unused(wanted, self.taken)
+        self.taken.append(name)
+        return name
+
+
+def _input_expression(kind: Kind, aggregation: Aggregation, history: History) -> exp.Expression:
+    takes_part = None
+    if aggregation.filter is not None:
+        takes_part = filter_over(aggregation.filter, history.view.relation.identifier, history.dialect)
+    if aggregation.column is None:
+        return _where(takes_part, exp.Literal.number(1))
+    of = aggregation.column
+    value = history.raw(of)
+    match kind:
+        case Kind.UNITS:
+            summed = exp.LT(this=exp.Abs(this=value), expression=exp.Literal.number(TOO_LARGE))
+            return _where(_both(takes_part, summed), _units(_as_double(value.copy(), aggregation), history.dialect))
+        case Kind.TALLY:
+            summed = exp.LT(this=exp.Abs(this=value.copy()), expression=exp.Literal.number(TOO_LARGE))
+            return exp.Case(
+                ifs=[
+                    exp.If(this=_both(takes_part, summed), true=exp.Literal.number(1)),
+                    exp.If(this=_both(takes_part and takes_part.copy(), not_null(value)), true=exp.Literal.number(1 + UNSUMMED)),
+                ]
+            )
+        case Kind.VERSION:
+            return _where(_both(takes_part, not_null(value)), _version(of, history))
+    text = isinstance(of.value_type, StringType)
+    return _where(takes_part, comparable_text(value, history.dialect) if text else feature_value(value, of.value_type, history.dialect))
+
+
+def _version(of: Column, history: History) -> exp.Expression:
+    order = [ascending(history.event_timestamp)]
+    if history.view.created_timestamp is not None:
+        order.append(ascending(history.created_timestamp))
+    order += reversed_order(greatest_first(of, history.raw(of), history.dialect))
+    return window(exp.RowNumber(), history.raw_keys(), order)
+
+
+def _units(value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """A float in whole units, as an integer of the dialect's wide type."""
+    wide = exp.DataType.build(dialect.wide_integer, dialect=dialect.name)
+    if dialect.casts_floats_exactly:
+        return exp.cast(exp.Floor(this=exp.Mul(this=value, expression=_double(UNITS))), wide)
+    # Of 2^64 units, 2^11 times 2^53: what is left below 2^-11 has no more than 53 bits, and each part is a 64-bit integer.
+    coarse = exp.Mul(this=value, expression=_double(2.0**11))
+    whole = exp.Floor(this=coarse)
+    rest = exp.Mul(this=exp.paren(exp.Sub(this=coarse.copy(), expression=whole.copy())), expression=_double(2.0**53))
+    high = exp.Mul(this=exp.cast(exp.cast(whole, BIGINT), wide), expression=exp.cast(exp.Literal.number(2**53), wide.copy()))
+    return exp.cast(exp.Add(this=high, expression=exp.cast(exp.cast(exp.Floor(this=rest), BIGINT), wide.copy())), wide.copy())
+
+
+def _where(condition: exp.Expression | None, value: exp.Expression) -> exp.Expression:
+    return value if condition is None else exp.Case(ifs=[exp.If(this=condition, true=value)])
+
+
+def _both(one: exp.Expression | None, other: exp.Expression) -> exp.Expression:
+    return other if one is None else exp.And(this=one, expression=other)
+
+
+def _quotient(dividend: exp.Expression, divisor: exp.Expression) -> exp.Expression:
+    """A division of doubles, as the warehouse divides them."""
+    return exp.Div(this=dividend, expression=divisor, typed=True, safe=False)
+
+
+def _double(value: float) -> exp.Expression:
+    return exp.cast(exp.Literal.string(repr(float(value))), DOUBLE)
+
+
+def _as_double(value: exp.Expression, aggregation: Aggregation) -> exp.Expression:
+    return value if _type(aggregation) == FLOAT64 else exp.cast(value, DOUBLE)
+
+
+def _is_float(aggregation: Aggregation) -> bool:
+    return isinstance(_type(aggregation), FloatType)
+
+
+def _type(aggregation: Aggregation) -> ValueType | None:
+    return aggregation.column.value_type if aggregation.column else None

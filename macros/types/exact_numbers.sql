@@ -1,0 +1,61 @@
+{#- A type of whole numbers up to 2^126, whose sum is exact and of that size too. -#}
+{% macro wide_integer() -%}
+  {{ return(adapter.dispatch('wide_integer', 'featurestore')()) }}
+{%- endmacro %}
+
+{% macro default__wide_integer() -%}
+  {{ return('decimal(38, 0)') }}
+{%- endmacro %}
+
+{% macro duckdb__wide_integer() -%}
+  {{ return('hugeint') }}
+{%- endmacro %}
+
+{% macro postgres__wide_integer() -%}
+  {{ return('numeric') }}
+{%- endmacro %}
+
+{% macro redshift__wide_integer() -%}
+  {{ return('decimal(38, 0)') }}
+{%- endmacro %}
+
+{% macro bigquery__wide_integer() -%}
+  {{ return('bignumeric') }}
+{%- endmacro %}
+
+
+{#- The word for decimals of 38 digits. -#}
+{% macro widest_decimal() -%}
+  {{ return(adapter.dispatch('widest_decimal', 'featurestore')()) }}
+{%- endmacro %}
+
+{% macro default__widest_decimal() -%}
+  {{ return('decimal') }}
+{%- endmacro %}
+
+{% macro bigquery__widest_decimal() -%}
+  {{ return('bignumeric') }}
+{%- endmacro %}
+
+
+{#-
+  A floating point number, smaller than 2^42, as a whole number of 2^-64: put together from two integers of 64 bits, because few warehouses
+  cast a number of that size exactly.
+-#}
+{% macro float_units(value) -%}
+  {{ return(adapter.dispatch('float_units', 'featurestore')(value)) }}
+{%- endmacro %}
+
+{% macro default__float_units(value) -%}
+  {%- set wide, bigint = featurestore.wide_integer(), dbt.type_bigint() -%}
+  {%- set coarse = value ~ ' * ' ~ featurestore._double('2048') -%}
+  {%- set rest = '(' ~ coarse ~ ' - floor(' ~ coarse ~ ')) * ' ~ featurestore._double('9007199254740992') -%}
+  {{ return(
+    'cast(cast(cast(floor(' ~ coarse ~ ') as ' ~ bigint ~ ') as ' ~ wide ~ ') * cast(9007199254740992 as ' ~ wide ~ ')'
+    ~ ' + cast(cast(floor(' ~ rest ~ ') as ' ~ bigint ~ ') as ' ~ wide ~ ') as ' ~ wide ~ ')'
+  ) }}
+{%- endmacro %}
+
+{% macro duckdb__float_units(value) -%}
+  {{ return('cast(floor(' ~ value ~ ' * ' ~ featurestore._double('1.8446744073709552e19') ~ ') as hugeint)') }}
+{%- endmacro %}

@@ -1,0 +1,1 @@
+select page, clicked_at from {{ ref('clicks') }}

@@ -1,0 +1,1 @@
+select 1 as customer_id, date '2024-04-01' as as_of, 'new' as segment
