@@ -3,7 +3,7 @@ select
     tailnum,
     landed_at,
     loaded_at,
-    cast(destination as varchar) as destination,
+    cast(destination as {{ dbt.type_string() }}) as destination,
     departure_delay,
     arrival_delay,
     air_minutes
