@@ -71,7 +71,7 @@ def setup() -> None:
     except subprocess.CalledProcessError:
         raise SystemExit("Python's venv module lacks pip here. On Debian or Ubuntu: apt-get install python3-venv") from None
     _run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "pip")
-    _run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[dbt,pandas,polars]", "--group", "test")
+    _run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[dbt,pandas,polars,spark]", "--group", "test")
     done.write_text(wanted, encoding="utf-8")
 
 

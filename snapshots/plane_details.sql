@@ -1,5 +1,6 @@
 {% snapshot plane_details %}
 {{ config(
+    enabled=(target.profile_name == 'featurestore'),
     target_schema=target.schema,
     unique_key='tailnum',
     strategy='timestamp',

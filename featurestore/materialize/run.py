@@ -8,29 +8,26 @@ be published.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from sqlglot import exp
 
-from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import key_space
 from featurestore.codec.layout import RowSchema
 from featurestore.errors import FeatureStoreError, MaterializeError, OnlineStoreError, WarehouseError
-from featurestore.online_store.base import EncodedRows, KeySpace, OnlineStore, WriteMode
+from featurestore.online_store.base import KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.sql.latest import latest_rows, view_bounds
 from featurestore.sql.steps import step_rows
-from featurestore.timestamps import FIRST_INSTANT, LAST_INSTANT, as_utc, duration_micros, from_micros
+from featurestore.timestamps import as_utc, duration_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
+from .publish import Publication, instant, published
 from .served import announce
-from .steps import stepped_rows
 from .watermarks import Watermark, fingerprint, read_watermarks, write_watermark
 
 Progress = Callable[[str, int], None]
@@ -137,21 +134,20 @@ def _publish(
     space, schema, lifetime = key_space(project, view), RowSchema.of(view), _lifetime(view)
     store.write_documents(project, {schema.document_name: schema.to_document()})
     sequence = store.next_sequence(project, above=task.online.sequence if task.online else 0)
-    encoder = RowEncoder(project, view, sequence)
     rows, newest = 0, None
     with warehouse.session() as session:
         bounds = _bounds(session, warehouse, task, at)
         mode, reason = _checked(task, bounds)
         since = task.online if mode is Mode.INCREMENTAL else None
         not_before = at - lifetime if lifetime is not None else None
-        batches = _published_rows(session, view, at, warehouse.dialect, since, not_before)
+        statement = _published_rows(view, at, warehouse.dialect, since, not_before)
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
-        for batch, encoded in _encoded_ahead(batches, encoder):
-            store.write(encoded, write_mode, expires_after=None if lifetime is None else duration_micros(lifetime))
-            rows += len(encoded)
-            newest = _newest(newest, batch, len(view.join_keys))
+        expires_after = None if lifetime is None else duration_micros(lifetime)
+        for part in published(session, statement, Publication(project, view, at, sequence, write_mode, expires_after), store):
+            rows += part.rows
+            newest = max(filter(None, (newest, part.newest)), default=None)
             if progress is not None:
-                progress(view.name, len(encoded))
+                progress(view.name, part.rows)
     _refuse_if_overtaken(view, project, store, sequence)
     announce(store, project, registry, view.name)
     removed = _remove_gone(task, space, store, sequence) if mode is Mode.FULL else 0
@@ -178,13 +174,11 @@ def _publish(
     return Published(view.name, mode, reason, rows, removed, time.perf_counter() - started)
 
 
-def _published_rows(
-    session: WarehouseSession, view: FeatureView, at: datetime, dialect: str, since: Watermark | None, not_before: datetime | None
-) -> Iterable[pa.RecordBatch]:
-    """The rows to publish, as the encoder takes them."""
+def _published_rows(view: FeatureView, at: datetime, dialect: str, since: Watermark | None, not_before: datetime | None) -> exp.Query:
+    """What answers with the rows to publish."""
     if view.aggregated:
-        return stepped_rows(session.query(step_rows(view, at, dialect)), view, at)
-    statement = latest_rows(
+        return step_rows(view, at, dialect)
+    return latest_rows(
         view,
         at,
         dialect,
@@ -192,8 +186,6 @@ def _published_rows(
         counted_at=since.at if since else None,
         not_before=not_before,
     )
-    rows: Iterable[pa.RecordBatch] = session.query(statement)
-    return rows
 
 
 def _bounds(session: WarehouseSession, warehouse: Warehouse, task: Task, at: datetime) -> _Bounds:
@@ -202,19 +194,13 @@ def _bounds(session: WarehouseSession, warehouse: Warehouse, task: Task, at: dat
     since = task.online.created_timestamp if task.mode is Mode.INCREMENTAL and task.online else None
     statement = view_bounds(task.view, at, warehouse.dialect, digested=only_appended(task.view), created_by=since)
     answer = session.query(statement).read_all()
-    instants = {name: _instant(answer[name][0]) for name in ("created_timestamp", "next_change")}
+    instants = {name: instant(answer[name][0]) for name in ("created_timestamp", "next_change")}
     return _Bounds(
         created_timestamp=instants["created_timestamp"],
         digest=answer["digest"][0].as_py(),
         next_change=instants["next_change"],
         digest_then=answer["digest_then"][0].as_py(),
     )
-
-
-def _instant(scalar: pa.Scalar) -> datetime | None:
-    """An Arrow timestamp as an instant; None where it is null, or infinite or otherwise beyond what a calendar holds."""
-    micros = scalar.cast(pa.timestamp("us")).cast(pa.int64()).as_py()
-    return None if micros is None or not FIRST_INSTANT <= micros <= LAST_INSTANT else from_micros(micros)
 
 
 def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
@@ -225,26 +211,6 @@ def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
         if bounds.digest_then != task.online.digest:
             return Mode.FULL, "rows behind the watermark changed"
     return task.mode, task.reason
-
-
-def _encoded_ahead(batches: Iterable[pa.RecordBatch], encoder: RowEncoder) -> Iterator[tuple[pa.RecordBatch, EncodedRows]]:
-    """The rows part by part, as they came and encoded; the next part is fetched and encoded while the caller writes this one."""
-    parts = (part for batch in batches for part in encoder.parts(batch))
-
-    def fetch() -> tuple[pa.RecordBatch, EncodedRows] | None:
-        part = next(parts, None)
-        return None if part is None else (part, encoder.encode(part))
-
-    with ThreadPoolExecutor(1, thread_name_prefix="encode") as ahead:
-        coming = ahead.submit(fetch)
-        while (ready := coming.result()) is not None:
-            coming = ahead.submit(fetch)
-            yield ready
-
-
-def _newest(newest: datetime | None, batch: pa.RecordBatch, event_timestamp: int) -> datetime | None:
-    latest = _instant(pc.max(batch.column(event_timestamp)))
-    return max((instant for instant in (newest, latest) if instant is not None), default=None)
 
 
 def _refuse_if_overtaken(view: FeatureView, project: str, store: OnlineStore, sequence: int) -> None:

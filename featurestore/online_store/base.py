@@ -46,6 +46,11 @@ class EncodedRows(Protocol):
 class OnlineStore(Protocol):
     """Reads and writes. Every method raises OnlineStoreUnavailableError where the store cannot be reached."""
 
+    @property
+    def shared_url(self) -> str | None:
+        """The URL by which other processes, on other machines, may write to the store beside this one. None: only this one can."""
+        ...
+
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`, in one round trip."""
         ...

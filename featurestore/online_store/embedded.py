@@ -56,6 +56,11 @@ class EmbeddedStore:
         self._connection: sqlite3.Connection | None = None
         self._laid_out = False
 
+    @property
+    def shared_url(self) -> str | None:
+        """None: it is a file of this machine, with one writer at a time."""
+        return None
+
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`."""
         with self._reading() as connection:

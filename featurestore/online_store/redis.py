@@ -37,7 +37,13 @@ class RedisStore:
 
     def __init__(self, url: str) -> None:
         """Args: url: `redis://`, `rediss://` or `unix://`; nothing is reached before the store is used."""
+        self._url = url
         self._connections = Connections(url)
+
+    @property
+    def shared_url(self) -> str | None:
+        """Its URL, password and all."""
+        return self._url
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`, in one round trip."""

@@ -74,6 +74,19 @@ class Microseconds(str, Enum):
     """`CAST(EXTRACT(EPOCH FROM x) * 1000000 AS BIGINT)`, where seconds are exact decimals."""
 
 
+class HashedRow(str, Enum):
+    """How a row is given to the function that makes 64 bits of it."""
+
+    VALUES = "values"
+    """Value by value, null ones too."""
+
+    VALUES_AND_NULLS = "values_and_nulls"
+    """Value by value, and beside each whether it is null: the function takes no notice of a null."""
+
+    TEXT = "text"
+    """As the text of the whole row, with a seed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One warehouse's SQL."""
@@ -123,8 +136,12 @@ class Dialect:
     row_hash: str | None = None
     """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
 
-    hashes_text: bool = False
-    """Whether that function takes a text and a seed, and so a whole row cast to text."""
+    hashed_as: HashedRow = HashedRow.VALUES
+    """How a row is given to that function."""
+
+    ranks_at_once: bool = False
+    """Whether rows that may share keys and timestamp are all ranked in one pass. Elsewhere those that do are looked for first; but where
+    a CTE is computed as often as it is named, looking twice costs more than ranking all."""
 
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
@@ -198,7 +215,7 @@ _DIALECTS = {
             longest_name=63,
             most_columns=1_664,
             row_hash="HASHTEXTEXTENDED",
-            hashes_text=True,
+            hashed_as=HashedRow.TEXT,
             range_frame=Microseconds.EXTRACT_EPOCH,
             wide_integer="NUMERIC",
         ),
@@ -207,6 +224,9 @@ _DIALECTS = {
             asof_join=False,
             zoned_to_utc=ZonedToUtc.CAST,
             orders_nested=False,
+            row_hash="XXHASH64",
+            hashed_as=HashedRow.VALUES_AND_NULLS,
+            ranks_at_once=True,
             numbering="MONOTONICALLY_INCREASING_ID",
             range_frame=Microseconds.UNIX_MICROS,
         ),
@@ -239,6 +259,7 @@ _DIALECTS = {
             asof_join=False,
             zoned_to_utc=ZonedToUtc.CAST,
             orders_nested=False,
+            ranks_at_once=True,
             numbering="MONOTONICALLY_INCREASING_ID",
             range_frame=Microseconds.UNIX_MICROS,
         ),

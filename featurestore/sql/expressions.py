@@ -27,7 +27,7 @@ from featurestore.registry.value_types import (
 )
 from featurestore.timestamps import as_utc, duration_micros, format_duration
 
-from .dialects import Dialect, Durations, Microseconds, ZonedToUtc
+from .dialects import Dialect, Durations, HashedRow, Microseconds, ZonedToUtc
 
 QueryT = TypeVar("QueryT", bound=exp.Query)
 BIGINT = exp.DataType.Type.BIGINT
@@ -258,14 +258,22 @@ def same_or_both_null(left: exp.Expression, right: exp.Expression, dialect: Dial
 
 def digest_where(condition: exp.Expression, values: Sequence[exp.Expression], row_hash: str, dialect: Dialect) -> exp.Expression:
     """What the rows of which the condition holds are, in any order, as text: the sum of the 64-bit hashes of their values."""
-    if dialect.hashes_text:
-        row = exp.cast(exp.Anonymous(this="ROW", expressions=list(values)), text_type(dialect))
-        # A sum of such integers is no integer there, and so does not overflow.
-        hashed: exp.Expression = exp.Anonymous(this=row_hash, expressions=[row, exp.Literal.number(0)])
-    else:
-        hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=list(values)), exp.DType.INT128)
+    # A sum of 64-bit integers is itself of 64 bits in some warehouses, and would overflow.
+    wide = exp.DataType.build(dialect.wide_integer, dialect=dialect.name)
+    hashed = exp.cast(exp.Anonymous(this=row_hash, expressions=_hashed_row(values, dialect)), wide)
     total = exp.Sum(this=exp.Case(ifs=[exp.If(this=condition, true=hashed)]))
     return exp.cast(exp.Coalesce(this=total, expressions=[exp.Literal.number(0)]), text_type(dialect))
+
+
+def _hashed_row(values: Sequence[exp.Expression], dialect: Dialect) -> list[exp.Expression]:
+    match dialect.hashed_as:
+        case HashedRow.VALUES:
+            return list(values)
+        case HashedRow.VALUES_AND_NULLS:
+            return [part for value in values for part in (value, is_null(value.copy()))]
+        case HashedRow.TEXT:
+            row = exp.Anonymous(this="ROW", expressions=list(values))
+            return [exp.cast(row, text_type(dialect)), exp.Literal.number(0)]
 
 
 def ascending(value: exp.Expression) -> exp.Ordered:
@@ -287,12 +295,22 @@ def greatest_first(feature: Column | Feature, value: exp.Expression, dialect: Di
         case StringType():
             return [descending(ordered_text(value, dialect))]
         case ListType() | StructType() | MapType() if not dialect.orders_nested:
-            return [descending(exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value))]
+            return [descending(_json(value, dialect))]
         case FloatType() if not dialect.nan_is_greatest:
             return [descending(_one_if(exp.IsNan(this=value.copy()))), descending(value)]
         case ListType(StringType()):
             return [descending(_by_bytes(value, dialect))]
     return [descending(value)]
+
+
+def hashable(feature: Column | Feature, value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """A value that the dialect has a hash of: of what has no order there, its JSON."""
+    nested = isinstance(feature.value_type, ListType | StructType | MapType)
+    return _json(value, dialect) if nested and not dialect.orders_nested else value
+
+
+def _json(value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    return exp.JSONFormat(this=exp.cast(value, dialect.json_of) if dialect.json_of else value)
 
 
 def ordered_text(value: exp.Expression, dialect: Dialect) -> exp.Expression:

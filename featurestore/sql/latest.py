@@ -20,6 +20,7 @@ from .expressions import (
     column,
     digest_where,
     earlier,
+    hashable,
     instant_literal,
     is_null,
     joined,
@@ -61,6 +62,10 @@ def latest_rows(
     latest = _Latest(History(view, history_names(view), dialect_named(dialect)), at)
     news = latest.news(changed_since, counted_at)
     queries: list[tuple[str, exp.Query]] = [(latest.changed_name, latest.changed(news))] if news else []
+    if latest.history.dialect.ranks_at_once:
+        rivals = latest.of_changed(latest.history_then()) if news else latest.history_then()
+        queries += [("rivals", latest.since(rivals, not_before)), ("ranked", latest.ranked_at_once())]
+        return with_ctes(latest.first_ranked(), queries)
     known = latest.of_changed(latest.known()) if news else latest.known()
     queries += [("known", known), ("newest", latest.newest(not_before)), ("history", latest.history_then())]
     queries += [("tied", latest.tied()), ("rivals", latest.history_then()), ("ranked", latest.ranked())]
@@ -83,11 +88,12 @@ def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool
     newest = null_of(timestamp_type(facts)) if view.created_timestamp is None else exp.Max(this=written.copy())
     digests = {"digest": null_of(text_type(facts)), "digest_then": null_of(text_type(facts))}
     if row_hash is not None:
-        names = (*history.keys, history.names.event_timestamp, history.names.created_timestamp, *(each.name for each in view.features))
-        digests["digest"] = digest_where(exp.true(), list(map(column, names)), row_hash, facts)
+        names = (*history.keys, history.names.event_timestamp, history.names.created_timestamp)
+        values = [*map(column, names), *(hashable(each, column(each.name), facts) for each in view.features)]
+        digests["digest"] = digest_where(exp.true(), [value.copy() for value in values], row_hash, facts)
         if created_by is not None:
             by_then = any_of(is_null(written.copy()), exp.LTE(this=written.copy(), expression=instant_literal(created_by, facts)))
-            digests["digest_then"] = digest_where(by_then, list(map(column, names)), row_hash, facts)
+            digests["digest_then"] = digest_where(by_then, [value.copy() for value in values], row_hash, facts)
     told = {"next_change": _next_change(history, at), "created_timestamp": newest, **digests}
     query = exp.select(*(named(value, name) for name, value in told.items())).from_(table("history"))
     return with_ctes(query, [("history", rows)])
@@ -156,14 +162,7 @@ class _Latest:
 
     def found(self, rows: str) -> exp.Select:
         """The rows of those timestamps, as columns of `rows`."""
-        names, features = self.history.names, self.history.view.features
-        valid_to = column(names.valid_to, rows) if self.history.view.valid_to else null_of(timestamp_type(self.history.dialect))
-        query = exp.select(
-            *(column(name, rows) for name in (*self.history.keys, names.event_timestamp)),
-            named(valid_to, names.valid_to),
-            *(column(feature.name, rows) for feature in features),
-        )
-        return self._at_winning_timestamp(query, rows)
+        return self._at_winning_timestamp(self._answering(rows), rows)
 
     def tied(self) -> exp.Select:
         """The keys with several rows of that timestamp."""
@@ -171,16 +170,40 @@ class _Latest:
 
     def ranked(self) -> exp.Select:
         """The rows of those keys, the winner first."""
-        keys = self.history.keys
-        rank = window(exp.RowNumber(), [column(key, "rivals") for key in keys], self.history.newest_first("rivals"))
-        is_tied = [exp.EQ(this=column(key, "tied"), expression=column(key, "newest")) for key in keys]
-        return joined(self.found("rivals"), table("tied"), is_tied).select(named(rank, self._place()))
+        is_tied = [exp.EQ(this=column(key, "tied"), expression=column(key, "newest")) for key in self.history.keys]
+        return joined(self.found("rivals"), table("tied"), is_tied).select(self._rank(self.history.newest_first("rivals")))
 
     def winners(self) -> exp.Query:
         """One row for each key."""
-        keys = self.history.keys
-        return exp.union(
-            alone(self.found("history"), "history", "tied", keys), first_ranked("ranked", self._place(), self._answered()), distinct=False
+        return exp.union(alone(self.found("history"), "history", "tied", self.history.keys), self.first_ranked(), distinct=False)
+
+    def since(self, rows: exp.Select, not_before: datetime | None) -> exp.Select:
+        """The rows from that instant on. A key whose winner is older than that has none among them."""
+        if not_before is None:
+            return rows
+        return rows.where(exp.GTE(this=self.history.event_timestamp, expression=self._literal(not_before)))
+
+    def ranked_at_once(self) -> exp.Select:
+        """All rows of all keys, the winner of each first."""
+        rank = self._rank(self.history.newest_first("rivals", event_timestamp=True))
+        return self._answering("rivals").from_(table("rivals")).select(rank)
+
+    def first_ranked(self) -> exp.Select:
+        """The winners of a ranking."""
+        return first_ranked("ranked", self._place(), self._answered())
+
+    def _rank(self, newest_first: list[exp.Ordered]) -> exp.Expression:
+        keys = [column(key, "rivals") for key in self.history.keys]
+        return named(window(exp.RowNumber(), keys, newest_first), self._place())
+
+    def _answering(self, rows: str) -> exp.Select:
+        """The columns of the answer, from `rows`."""
+        names, features = self.history.names, self.history.view.features
+        valid_to = column(names.valid_to, rows) if self.history.view.valid_to else null_of(timestamp_type(self.history.dialect))
+        return exp.select(
+            *(column(name, rows) for name in (*self.history.keys, names.event_timestamp)),
+            named(valid_to, names.valid_to),
+            *(column(feature.name, rows) for feature in features),
         )
 
     def _at_winning_timestamp(self, query: exp.Select, rows: str) -> exp.Select:

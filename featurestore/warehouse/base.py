@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -41,6 +41,32 @@ class WarehouseSession(Protocol):
 
     def create_table(self, relation: Relation, query: exp.Query) -> int:
         """Create or replace a table with the answer of a query, at once or not at all, and say how many rows it has."""
+        ...
+
+
+@runtime_checkable
+class MapsBatches(Protocol):
+    """What a session of a warehouse can do besides, that runs Python on the machines which hold its rows."""
+
+    def map_batches(
+        self,
+        statement: exp.Query,
+        function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+        schema: pa.Schema,
+        *,
+        together: int = 0,
+    ) -> pa.Table:
+        """Run a function over an answer's batches where they are, and bring back what it says of them, in no order.
+
+        Args:
+            function: takes and gives batches, once for each partition of the answer, and anew where a task is tried again. It is
+                pickled, and what it imports must be installed there.
+            schema: of what it gives, which has to be small: all of it comes back at once.
+            together: by how many of the answer's first columns rows belong together. All that are alike in them come to one call, one
+                after the other, in the order of the column that follows.
+
+        Raises what the function raised, where that is an error of ours.
+        """
         ...
 
 

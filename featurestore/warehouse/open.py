@@ -18,7 +18,11 @@ def open_warehouse(target: Target) -> Warehouse:
         from .postgres import PostgresWarehouse
 
         return PostgresWarehouse.of_target(target)
+    if target.type == "spark":
+        from .spark import SparkWarehouse
+
+        return SparkWarehouse.of_target(target)
     raise WarehouseError(
-        f"The dbt target {target} is of the type {target.type!r}, and only duckdb and postgres can be used so far. "
+        f"The dbt target {target} is of the type {target.type!r}, and only duckdb, postgres and spark can be used so far. "
         "Choose another one with --target."
     )

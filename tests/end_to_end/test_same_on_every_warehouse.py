@@ -36,6 +36,8 @@ ENVIRONMENTS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]] = {
         "FEATURESTORE_POSTGRES_SCHEMA": "reference project",
         "DBT_ENV_SECRET_POSTGRES_PASSWORD": output["password"],
     },
+    # Its metastore is in the project's folder.
+    "spark": lambda _: {"FEATURESTORE_SPARK_MASTER": "local[2]"},
 }
 """By warehouse, the variables by which profiles/profiles.yml reaches the one that the test started."""
 

@@ -77,7 +77,12 @@ def copy_project(source: Path, to: Path, packages: str | None = None) -> Path:
     return to
 
 
+_OF_OTHERS = ("incubator modules", "PySpark does not yet fully support pandas", "resource_tracker", "warnings.warn(")
+"""Words of what Java and Python say in a dbt that runs Spark, and dbt has no part in."""
+
+
 def warnings_of(run: DbtRun) -> list[str]:
     """The lines of dbt's output that warn, deprecate or complain."""
     words = ("warning", "deprecat", "error:", "unused")
-    return [line for line in run.output.splitlines() if any(word in line.lower() for word in words)]
+    lines = (line for line in run.output.splitlines() if not any(word in line for word in _OF_OTHERS))
+    return [line for line in lines if any(word in line.lower() for word in words)]

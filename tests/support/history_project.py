@@ -16,7 +16,7 @@ from warehouses import RunningWarehouse, opened
 from featurestore.arrow import arrow_type
 from featurestore.dbt.run_results import NodeResult, RunResults
 from featurestore.materialize.plan import plan_materialization
-from featurestore.materialize.run import MaterializationReport, run_materialization
+from featurestore.materialize.run import MaterializationReport, Progress, run_materialization
 from featurestore.materialize.watermarks import read_watermarks
 from featurestore.online_store.connect import open_store
 from featurestore.registry.definitions import Column, FeatureView
@@ -53,7 +53,7 @@ class HistoryProject:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
         self.running.load(self.view.relation, table)
 
-    def materialize(self, at: datetime, **options: Any) -> MaterializationReport:
+    def materialize(self, at: datetime, *, progress: Progress | None = None, **options: Any) -> MaterializationReport:
         """Publish what the last build left, as of that instant."""
         store = open_store(self.url)
         try:
@@ -65,7 +65,9 @@ class HistoryProject:
                 results=(NodeResult(unique_id=self.view.unique_id, status="success"),),
             )
             plan = plan_materialization([self.view], run, read_watermarks(store, PROJECT, [self.view]), at, **options)
-            return run_materialization(plan, registry=self.registry, project=PROJECT, warehouse=self.warehouse, store=store, at=at)
+            return run_materialization(
+                plan, registry=self.registry, project=PROJECT, warehouse=self.warehouse, store=store, at=at, progress=progress
+            )
         finally:
             store.close()
 

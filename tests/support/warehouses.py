@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres_server import postgres_database
+from spark_server import local_spark
 
 from featurestore.dbt.profiles import Target
 from featurestore.registry.definitions import Relation
@@ -110,6 +111,7 @@ WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
             "test_the_types_of_a_table_are_known[int8]": "PostgreSQL's smallest integer has 16 bits",
         },
     ),
+    "spark": WarehouseUnderTest(local_spark, examples=5),
 }
 
 

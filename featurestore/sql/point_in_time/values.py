@@ -20,6 +20,8 @@ from .join import NamedQuery, ViewScope
 
 def values_by_timestamp(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
     """CTEs of which the last, `<view>_values`, has the features asked for, under their output names, by row number."""
+    if scope.history.dialect.ranks_at_once:
+        return _values_ranked_at_once(scope, requested)
     row_number, history = scope.spine.row_number, scope.cte("history")
     values = (scope.cte("history"), _rows(scope, requested.features))
     found = _found(scope, history, requested)
@@ -34,6 +36,16 @@ def values_by_timestamp(scope: ViewScope, requested: RequestedView) -> list[Name
         (scope.cte("rivals"), _rows(scope, scope.view.features)),
         (ranked, _ranked(scope, requested, place)),
         (scope.cte("values"), exp.union(alone(untied, single, tied, [row_number]), first_ranked(ranked, place, outputs), distinct=False)),
+    ]
+
+
+def _values_ranked_at_once(scope: ViewScope, requested: RequestedView) -> list[NamedQuery]:
+    rivals, ranked, row_number = scope.cte("rivals"), scope.cte("ranked"), scope.spine.row_number
+    place = unused("place", [row_number, *requested.output_names])
+    return [
+        (rivals, _rows(scope, scope.view.features)),
+        (ranked, _found(scope, rivals, requested).select(named(_rank(scope), place))),
+        (scope.cte("values"), first_ranked(ranked, place, [row_number, *requested.output_names])),
     ]
 
 
@@ -65,9 +77,14 @@ def _ranked(scope: ViewScope, requested: RequestedView, place: str) -> exp.Selec
     """Those several, the winner first. All features take part, whichever are asked for."""
     matched, rivals, row_number = scope.cte("matched"), scope.cte("rivals"), scope.spine.row_number
     tied = scope.cte("tied")
-    rank = window(exp.RowNumber(), [column(row_number, matched)], scope.history.newest_first(rivals))
     is_tied = exp.EQ(this=column(row_number, tied), expression=column(row_number, matched))
-    return joined(_found(scope, rivals, requested), table(tied), [is_tied]).select(named(rank, place))
+    return joined(_found(scope, rivals, requested), table(tied), [is_tied]).select(named(_rank(scope), place))
+
+
+def _rank(scope: ViewScope) -> exp.Window:
+    """The place of a row among those that one asked row sees."""
+    asked = column(scope.spine.row_number, scope.cte("matched"))
+    return window(exp.RowNumber(), [asked], scope.history.newest_first(scope.cte("rivals")))
 
 
 def _same_row(scope: ViewScope, matched: str, rows: str) -> list[exp.Expression]:

@@ -56,33 +56,6 @@ WITH `spine` AS (
     NOT `row_number` IS NULL
     AND NOT `event_timestamp` IS NULL
     AND `customer_orders_seen`.`event_timestamp` >= `customer_orders_seen`.`asked_at` - INTERVAL '7' DAY
-), `customer_orders_history` AS (
-  SELECT
-    `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS TIMESTAMP) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS TIMESTAMP) AS `created_timestamp`,
-    `customer_orders`.`orders_7d`,
-    `customer_orders`.`amount_7d`
-  FROM `shop`.`features`.`customer_orders`
-  WHERE
-    NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
-), `customer_orders_found` AS (
-  SELECT
-    `customer_orders_matched`.`row_number`,
-    `customer_orders_history`.`orders_7d`,
-    `customer_orders_history`.`amount_7d`
-  FROM `customer_orders_matched`
-  INNER JOIN `customer_orders_history`
-    ON `customer_orders_matched`.`customer_id` = `customer_orders_history`.`customer_id`
-    AND `customer_orders_matched`.`event_timestamp` = `customer_orders_history`.`event_timestamp`
-), `customer_orders_tied` AS (
-  SELECT
-    `row_number`
-  FROM `customer_orders_found`
-  GROUP BY
-    `row_number`
-  HAVING
-    COUNT(*) > 1
 ), `customer_orders_rivals` AS (
   SELECT
     `customer_orders`.`customer_id`,
@@ -107,23 +80,7 @@ WITH `spine` AS (
   INNER JOIN `customer_orders_rivals`
     ON `customer_orders_matched`.`customer_id` = `customer_orders_rivals`.`customer_id`
     AND `customer_orders_matched`.`event_timestamp` = `customer_orders_rivals`.`event_timestamp`
-  INNER JOIN `customer_orders_tied`
-    ON `customer_orders_tied`.`row_number` = `customer_orders_matched`.`row_number`
 ), `customer_orders_values` AS (
-  SELECT
-    `customer_orders_found`.`row_number`,
-    `customer_orders_found`.`orders_7d`,
-    `customer_orders_found`.`amount_7d`
-  FROM `customer_orders_found`
-  WHERE
-    NOT EXISTS(
-      SELECT
-        1
-      FROM `customer_orders_tied`
-      WHERE
-        `customer_orders_tied`.`row_number` = `customer_orders_found`.`row_number`
-    )
-  UNION ALL
   SELECT
     `row_number`,
     `orders_7d`,

@@ -63,33 +63,6 @@ WITH `spine` AS (
     NOT `row_number` IS NULL
     AND NOT `event_timestamp` IS NULL
     AND `customer_orders_seen`.`event_timestamp` >= `customer_orders_seen`.`asked_at` - INTERVAL '7' DAY
-), `customer_orders_history` AS (
-  SELECT
-    `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS TIMESTAMP) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS TIMESTAMP) AS `created_timestamp`,
-    `customer_orders`.`orders_7d`,
-    `customer_orders`.`amount_7d`
-  FROM `shop`.`features`.`customer_orders`
-  WHERE
-    NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
-), `customer_orders_found` AS (
-  SELECT
-    `customer_orders_matched`.`row_number`,
-    `customer_orders_history`.`orders_7d`,
-    `customer_orders_history`.`amount_7d`
-  FROM `customer_orders_matched`
-  INNER JOIN `customer_orders_history`
-    ON `customer_orders_matched`.`customer_id` = `customer_orders_history`.`customer_id`
-    AND `customer_orders_matched`.`event_timestamp` = `customer_orders_history`.`event_timestamp`
-), `customer_orders_tied` AS (
-  SELECT
-    `row_number`
-  FROM `customer_orders_found`
-  GROUP BY
-    `row_number`
-  HAVING
-    COUNT(*) > 1
 ), `customer_orders_rivals` AS (
   SELECT
     `customer_orders`.`customer_id`,
@@ -114,23 +87,7 @@ WITH `spine` AS (
   INNER JOIN `customer_orders_rivals`
     ON `customer_orders_matched`.`customer_id` = `customer_orders_rivals`.`customer_id`
     AND `customer_orders_matched`.`event_timestamp` = `customer_orders_rivals`.`event_timestamp`
-  INNER JOIN `customer_orders_tied`
-    ON `customer_orders_tied`.`row_number` = `customer_orders_matched`.`row_number`
 ), `customer_orders_values` AS (
-  SELECT
-    `customer_orders_found`.`row_number`,
-    `customer_orders_found`.`orders_7d`,
-    `customer_orders_found`.`amount_7d`
-  FROM `customer_orders_found`
-  WHERE
-    NOT EXISTS(
-      SELECT
-        1
-      FROM `customer_orders_tied`
-      WHERE
-        `customer_orders_tied`.`row_number` = `customer_orders_found`.`row_number`
-    )
-  UNION ALL
   SELECT
     `row_number`,
     `orders_7d`,
@@ -230,36 +187,6 @@ WITH `spine` AS (
     AND `shop_visits_seen`.`version` = `shop_visits_known`.`version`
   WHERE
     NOT `shop_visits_seen`.`row_number` IS NULL
-), `shop_visits_history` AS (
-  SELECT
-    `shop_visits`.`customer_id`,
-    CAST(`shop_visits`.`shop` AS STRING) AS `shop`,
-    CAST(`shop_visits`.`visited_at` AS TIMESTAMP) AS `event_timestamp`,
-    CAST(`shop_visits`.`loaded_at` AS TIMESTAMP) AS `created_timestamp`,
-    `shop_visits`.`visits`
-  FROM `shop`.`features`.`shop_visits`
-  WHERE
-    NOT `shop_visits`.`customer_id` IS NULL
-    AND NOT `shop_visits`.`shop` IS NULL
-    AND NOT `shop_visits`.`visited_at` IS NULL
-), `shop_visits_found` AS (
-  SELECT
-    `shop_visits_matched`.`row_number`,
-    `shop_visits_history`.`visits`
-  FROM `shop_visits_matched`
-  INNER JOIN `shop_visits_history`
-    ON `shop_visits_matched`.`customer_id` = `shop_visits_history`.`customer_id`
-    AND `shop_visits_matched`.`shop` = `shop_visits_history`.`shop`
-    AND `shop_visits_matched`.`event_timestamp` = `shop_visits_history`.`event_timestamp`
-    AND `shop_visits_matched`.`created_timestamp` IS NOT DISTINCT FROM `shop_visits_history`.`created_timestamp`
-), `shop_visits_tied` AS (
-  SELECT
-    `row_number`
-  FROM `shop_visits_found`
-  GROUP BY
-    `row_number`
-  HAVING
-    COUNT(*) > 1
 ), `shop_visits_rivals` AS (
   SELECT
     `shop_visits`.`customer_id`,
@@ -286,22 +213,7 @@ WITH `spine` AS (
     AND `shop_visits_matched`.`shop` = `shop_visits_rivals`.`shop`
     AND `shop_visits_matched`.`event_timestamp` = `shop_visits_rivals`.`event_timestamp`
     AND `shop_visits_matched`.`created_timestamp` IS NOT DISTINCT FROM `shop_visits_rivals`.`created_timestamp`
-  INNER JOIN `shop_visits_tied`
-    ON `shop_visits_tied`.`row_number` = `shop_visits_matched`.`row_number`
 ), `shop_visits_values` AS (
-  SELECT
-    `shop_visits_found`.`row_number`,
-    `shop_visits_found`.`visits`
-  FROM `shop_visits_found`
-  WHERE
-    NOT EXISTS(
-      SELECT
-        1
-      FROM `shop_visits_tied`
-      WHERE
-        `shop_visits_tied`.`row_number` = `shop_visits_found`.`row_number`
-    )
-  UNION ALL
   SELECT
     `row_number`,
     `visits`

@@ -18,10 +18,10 @@ SELECT
     SUM(
       CASE
         WHEN TRUE
-        THEN HASHTEXTEXTENDED(
+        THEN CAST(HASHTEXTEXTENDED(
           CAST(ROW("customer_id", "event_timestamp", "created_timestamp", "orders_7d", "amount_7d", "basket") AS TEXT),
           0
-        )
+        ) AS DECIMAL)
       END
     ),
     0
@@ -32,10 +32,10 @@ SELECT
         WHEN (
           "created_timestamp" IS NULL OR "created_timestamp" <= CAST('2024-02-29 12:30:00.000000' AS TIMESTAMP)
         )
-        THEN HASHTEXTEXTENDED(
+        THEN CAST(HASHTEXTEXTENDED(
           CAST(ROW("customer_id", "event_timestamp", "created_timestamp", "orders_7d", "amount_7d", "basket") AS TEXT),
           0
-        )
+        ) AS DECIMAL)
       END
     ),
     0

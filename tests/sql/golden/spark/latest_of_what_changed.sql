@@ -14,50 +14,6 @@ WITH `changed` AS (
   WHERE
     `created_timestamp` >= CAST('2024-02-29 12:30:00.000000' AS TIMESTAMP)
     OR `known_at` > CAST('2024-02-29 12:30:00.000000' AS TIMESTAMP)
-), `known` AS (
-  SELECT
-    `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS TIMESTAMP) AS `event_timestamp`
-  FROM `shop`.`features`.`customer_orders`
-  INNER JOIN `changed`
-    ON `changed`.`customer_id` = `customer_orders`.`customer_id`
-  WHERE
-    (
-      NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
-    )
-    AND CAST(`customer_orders`.`ordered_at` AS TIMESTAMP) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMP) - INTERVAL '1' HOUR
-), `newest` AS (
-  SELECT
-    `customer_id`,
-    MAX(`event_timestamp`) AS `event_timestamp`
-  FROM `known`
-  GROUP BY
-    `customer_id`
-), `history` AS (
-  SELECT
-    `customer_orders`.`customer_id`,
-    CAST(`customer_orders`.`ordered_at` AS TIMESTAMP) AS `event_timestamp`,
-    CAST(`customer_orders`.`loaded_at` AS TIMESTAMP) AS `created_timestamp`,
-    `customer_orders`.`orders_7d`,
-    `customer_orders`.`amount_7d`,
-    `customer_orders`.`basket`
-  FROM `shop`.`features`.`customer_orders`
-  WHERE
-    (
-      NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
-    )
-    AND CAST(`customer_orders`.`ordered_at` AS TIMESTAMP) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMP) - INTERVAL '1' HOUR
-), `tied` AS (
-  SELECT
-    `newest`.`customer_id`
-  FROM `newest`
-  INNER JOIN `known`
-    ON `newest`.`customer_id` = `known`.`customer_id`
-    AND `newest`.`event_timestamp` = `known`.`event_timestamp`
-  GROUP BY
-    `newest`.`customer_id`
-  HAVING
-    COUNT(*) > 1
 ), `rivals` AS (
   SELECT
     `customer_orders`.`customer_id`,
@@ -67,6 +23,8 @@ WITH `changed` AS (
     `customer_orders`.`amount_7d`,
     `customer_orders`.`basket`
   FROM `shop`.`features`.`customer_orders`
+  INNER JOIN `changed`
+    ON `changed`.`customer_id` = `customer_orders`.`customer_id`
   WHERE
     (
       NOT `customer_orders`.`customer_id` IS NULL AND NOT `customer_orders`.`ordered_at` IS NULL
@@ -82,35 +40,10 @@ WITH `changed` AS (
     `rivals`.`basket`,
     ROW_NUMBER() OVER (
       PARTITION BY `rivals`.`customer_id`
-      ORDER BY `rivals`.`created_timestamp` DESC, `rivals`.`orders_7d` DESC, `rivals`.`amount_7d` DESC, TO_JSON(`rivals`.`basket`) DESC
+      ORDER BY `rivals`.`event_timestamp` DESC, `rivals`.`created_timestamp` DESC, `rivals`.`orders_7d` DESC, `rivals`.`amount_7d` DESC, TO_JSON(`rivals`.`basket`) DESC
     ) AS `place`
-  FROM `newest`
-  INNER JOIN `rivals`
-    ON `newest`.`customer_id` = `rivals`.`customer_id`
-    AND `newest`.`event_timestamp` = `rivals`.`event_timestamp`
-  INNER JOIN `tied`
-    ON `tied`.`customer_id` = `newest`.`customer_id`
+  FROM `rivals`
 )
-SELECT
-  `history`.`customer_id`,
-  `history`.`event_timestamp`,
-  CAST(NULL AS TIMESTAMP) AS `valid_to`,
-  `history`.`orders_7d`,
-  `history`.`amount_7d`,
-  `history`.`basket`
-FROM `newest`
-INNER JOIN `history`
-  ON `newest`.`customer_id` = `history`.`customer_id`
-  AND `newest`.`event_timestamp` = `history`.`event_timestamp`
-WHERE
-  NOT EXISTS(
-    SELECT
-      1
-    FROM `tied`
-    WHERE
-      `tied`.`customer_id` = `history`.`customer_id`
-  )
-UNION ALL
 SELECT
   `customer_id`,
   `event_timestamp`,

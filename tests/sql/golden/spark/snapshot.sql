@@ -61,43 +61,6 @@ WITH `spine` AS (
   FROM `customer_profile_seen`
   WHERE
     NOT `row_number` IS NULL AND NOT `event_timestamp` IS NULL
-), `customer_profile_history` AS (
-  SELECT
-    `customer_profile`.`customer_id`,
-    CAST(`customer_profile`.`dbt_valid_from` AS TIMESTAMP) AS `event_timestamp`,
-    CAST(`customer_profile`.`dbt_valid_to` AS TIMESTAMP) AS `valid_to`,
-    `customer_profile`.`city`
-  FROM `shop`.`snapshots`.`customer_profile`
-  WHERE
-    (
-      NOT `customer_profile`.`customer_id` IS NULL
-      AND NOT `customer_profile`.`dbt_valid_from` IS NULL
-      AND COALESCE(LOWER(CAST(`customer_profile`.`dbt_is_deleted` AS STRING)), 'false') <> 'true'
-    )
-    AND (
-      CAST(`customer_profile`.`dbt_valid_to` AS TIMESTAMP) IS NULL
-      OR CAST(`customer_profile`.`dbt_valid_to` AS TIMESTAMP) > CAST(`customer_profile`.`dbt_valid_from` AS TIMESTAMP)
-    )
-), `customer_profile_found` AS (
-  SELECT
-    `customer_profile_matched`.`row_number`,
-    `customer_profile_history`.`city`
-  FROM `customer_profile_matched`
-  INNER JOIN `customer_profile_history`
-    ON `customer_profile_matched`.`customer_id` = `customer_profile_history`.`customer_id`
-    AND `customer_profile_matched`.`event_timestamp` = `customer_profile_history`.`event_timestamp`
-    AND (
-      `customer_profile_history`.`valid_to` IS NULL
-      OR `customer_profile_matched`.`asked_at` < `customer_profile_history`.`valid_to`
-    )
-), `customer_profile_tied` AS (
-  SELECT
-    `row_number`
-  FROM `customer_profile_found`
-  GROUP BY
-    `row_number`
-  HAVING
-    COUNT(*) > 1
 ), `customer_profile_rivals` AS (
   SELECT
     `customer_profile`.`customer_id`,
@@ -131,22 +94,7 @@ WITH `spine` AS (
       `customer_profile_rivals`.`valid_to` IS NULL
       OR `customer_profile_matched`.`asked_at` < `customer_profile_rivals`.`valid_to`
     )
-  INNER JOIN `customer_profile_tied`
-    ON `customer_profile_tied`.`row_number` = `customer_profile_matched`.`row_number`
 ), `customer_profile_values` AS (
-  SELECT
-    `customer_profile_found`.`row_number`,
-    `customer_profile_found`.`city`
-  FROM `customer_profile_found`
-  WHERE
-    NOT EXISTS(
-      SELECT
-        1
-      FROM `customer_profile_tied`
-      WHERE
-        `customer_profile_tied`.`row_number` = `customer_profile_found`.`row_number`
-    )
-  UNION ALL
   SELECT
     `row_number`,
     `city`
