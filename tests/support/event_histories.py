@@ -22,10 +22,10 @@ AMOUNT, RATIO, PRICE, LABEL = range(4)
 COLUMNS = (
     Column("amount", INT64),
     Column("ratio", FLOAT64),
-    Column("unit price", DecimalType(10, 2)),
+    Column("unit_price", DecimalType(10, 2)),
     Column("label", STRING),
 )
-"""Of every event, beside keys and timestamps. A filter spells them as a person would, so one needs quotes."""
+"""Of every event, beside keys and timestamps."""
 
 VALUES: tuple[st.SearchStrategy[Any], ...] = (
     st.one_of(st.none(), st.integers(-3, 3), st.sampled_from([2**40, -(2**33)])),
@@ -42,7 +42,7 @@ FILTERS: Mapping[str | None, Callable[[Row], bool] | None] = {
     None: None,
     "label = 'a'": lambda event: event.features[LABEL] == "a",
     "amount > 0 or label is null": lambda event: (event.features[AMOUNT] or 0) > 0 or event.features[LABEL] is None,
-    "\"unit price\" >= 0.01 and not label in ('b', 'Z')": lambda event: (
+    "unit_price >= 0.01 and not label in ('b', 'Z')": lambda event: (
         event.features[PRICE] is not None and event.features[PRICE] > 0 and event.features[LABEL] in ("", "a")
     ),
 }
