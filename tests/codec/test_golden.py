@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timezone
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
 import codec_cases as cases
+import pytest
 
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.layout import RowSchema
-from featurestore.registry.definitions import Column
+from featurestore.registry.aggregations import AggregateFunction
+from featurestore.registry.definitions import Aggregation, Column, Feature
 from featurestore.registry.value_types import (
     BOOLEAN,
     BYTES,
@@ -28,8 +31,10 @@ from featurestore.registry.value_types import (
     MapType,
     StructType,
 )
+from featurestore.timestamps import to_micros
 
 GOLDEN = Path(__file__).parent / "format_1.txt"
+GOLDEN_AGGREGATIONS = GOLDEN.with_name("format_1_aggregations.txt")
 
 EXAMPLES = (
     (BOOLEAN, True),
@@ -76,7 +81,34 @@ def test_the_bytes_of_format_1_never_change():
     assert "\n".join(lines) + "\n" == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_the_documented_example_is_the_golden_one():
+def test_the_bytes_of_a_row_of_aggregations_never_change():
+    """Two payments in the last hour, one of which leaves the hour after a quarter of it; both leave the day within it."""
+    hour, day, noon = timedelta(hours=1), timedelta(days=1), cases.NOON.replace(tzinfo=timezone.utc)
+    amount, count = Column("amount", DecimalType(10, 2)), AggregateFunction.COUNT
+    features = (
+        Feature("amount_sum_1h", DecimalType(38, 2), aggregation=Aggregation(AggregateFunction.SUM, hour, amount)),
+        Feature("count_1d", INT64, aggregation=Aggregation(count, day)),
+    )
+    view = replace(cases.feature_view("payments"), features=features)
+    row = {
+        "customer_id": 1,
+        "event_timestamp": cases.NOON - hour / 2,
+        "exact_until": to_micros(noon + day),
+        "counted_from": [to_micros(noon), to_micros(noon + day - hour / 2)],
+        "newest_event": [to_micros(noon - hour / 2), None],
+        "from_1h": [to_micros(noon), to_micros(noon + hour / 4), to_micros(noon + hour / 2)],
+        "from_1d": [to_micros(noon), to_micros(noon + day - 3 * hour / 4), to_micros(noon + day - hour / 2)],
+        "amount_sum_1h": [Decimal("12.50"), Decimal("2.50"), None],
+        "count_1d": [2, 1, None],
+    }
+    ((key, written),) = RowEncoder("shop", view, 258).encode(cases.batch_of(view, [row])).pairs()
+    schema = RowSchema.of(view)
+    lines = [f"key: {key.decode()}", f"row: {written.hex()}", f"schema: {schema.document_name}: {schema.to_document().decode()}"]
+    assert "\n".join(lines) + "\n" == GOLDEN_AGGREGATIONS.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("golden", [GOLDEN, GOLDEN_AGGREGATIONS])
+def test_the_documented_example_is_the_golden_one(golden):
     page = (Path(__file__).parents[2] / "docs" / "reference" / "row-format.md").read_text(encoding="utf-8")
-    example = [line for line in GOLDEN.read_text(encoding="utf-8").splitlines() if line.startswith(("key: ", "row: ", "schema: "))]
+    example = [line for line in golden.read_text(encoding="utf-8").splitlines() if line.startswith(("key: ", "row: ", "schema: "))]
     assert "\n".join(f"    {line}" for line in example) in page
