@@ -127,12 +127,7 @@ def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> Onl
 def _answer(part: RequestedRows, rows: Sequence[bytes | None], positions: Sequence[int] | None, count: int, now: int) -> ViewAnswer:
     present = list(filter(None, rows))
     decoded = part.decoder.decode(present)
-    held = (
-        Held(decoded.columns, decoded.event_times, _without_values(part, decoded, now))
-        if part.steps is None
-        else part.steps.held(decoded, now)
-    )
-    columns, found_times, without = held
+    columns, found_times, without = _held(part, decoded, now)
     if without is None and len(present) == count:
         return ViewAnswer(part.features, part.names, columns, found_times, None)
     places = range(count) if positions is None else positions
@@ -147,6 +142,13 @@ def _answer(part: RequestedRows, rows: Sequence[bytes | None], positions: Sequen
         return [None if status is Status.NOT_FOUND else instant for status, instant in zip(statuses, found, strict=True)]
 
     return ViewAnswer(part.features, part.names, columns, event_times, statuses)
+
+
+def _held(part: RequestedRows, decoded: DecodedRows, now: int) -> Held:
+    """What the rows found say at that time."""
+    if part.steps is not None:
+        return part.steps.held(decoded, now)
+    return Held(decoded.columns, decoded.event_times, _without_values(part, decoded, now))
 
 
 def _without_values(part: RequestedRows, decoded: DecodedRows, now: int) -> Sequence[Status | None] | None:

@@ -24,47 +24,15 @@ from sqlglot import exp
 
 from featurestore.registry.aggregations import WIDEST_DECIMAL, AggregateFunction, feature_name, window_name
 from featurestore.registry.definitions import Aggregation, Column, Feature
-from featurestore.registry.value_types import FLOAT64, DecimalType, FloatType, StringType, ValueType
+from featurestore.registry.value_types import DecimalType, StringType
 
 from .dialects import Dialect
-from .expressions import (
-    BIGINT,
-    ascending,
-    column,
-    comparable_text,
-    feature_value,
-    greatest_first,
-    not_null,
-    ordered_text,
-    reversed_order,
-    unused,
-    window,
-)
-from .filters import filter_over
+from .event_inputs import DOUBLE, UNITS, UNSUMMED, Kind, double, input_expression, is_float, taken_where, type_of
+from .expressions import BIGINT, column, ordered_text, unused
 from .history import History
-
-DOUBLE = exp.DType.DOUBLE
-UNITS = 2.0**64
-"""How many units a float of one has."""
-
-TOO_LARGE = 2**42
-"""A float that is not smaller than this has no exact sum. A million of smaller ones still have one."""
-
-UNSUMMED = 2**32
-"""What a float that has no units adds to the tally, beside the one that every float adds."""
 
 PARTS = 2.0**60
 """In how many parts the square of how far the values of a window lie apart is counted."""
-
-
-class Kind(str, Enum):
-    """What an input says of an event."""
-
-    VALUE = "value"
-    UNITS = "units"
-    TALLY = "tally"
-    EVENT = "event"
-    VERSION = "version"
 
 
 class Total(str, Enum):
@@ -211,44 +179,44 @@ class _Collector:
         if aggregation.column is None:
             return self._measure(Total.COUNT, Kind.EVENT, aggregation)
         sums = {AggregateFunction.SUM, AggregateFunction.AVG, AggregateFunction.STDDEV}
-        if _is_float(aggregation) and self.functions & sums:
+        if is_float(aggregation) and self.functions & sums:
             # It has to be there anyway.
             return exp.Coalesce(this=self._tallied(aggregation), expressions=[exp.Literal.number(0)])
         return self._measure(Total.COUNT, Kind.VALUE, aggregation)
 
     def _sum(self, aggregation: Aggregation) -> exp.Expression:
-        if _is_float(aggregation):
+        if is_float(aggregation):
             return self._unless_unsummed(aggregation, self._units_summed(aggregation))
         total = self._measure(Total.SUM, Kind.VALUE, aggregation)
-        if isinstance(column_type := _type(aggregation), DecimalType):
+        if isinstance(column_type := type_of(aggregation), DecimalType):
             dialect = self.history.dialect
             widest = f"{dialect.widest_decimal}({WIDEST_DECIMAL}, {column_type.scale})"
             return exp.cast(total, exp.DataType.build(widest, dialect=dialect.name))
         return exp.cast(total, BIGINT)
 
     def _mean(self, aggregation: Aggregation) -> exp.Expression:
-        if _is_float(aggregation):
+        if is_float(aggregation):
             mean = _quotient(self._units_summed(aggregation), exp.cast(self._tallied(aggregation), DOUBLE))
             return self._unless_unsummed(aggregation, mean)
         total = exp.cast(self._measure(Total.SUM, Kind.VALUE, aggregation), DOUBLE)
         count = exp.cast(self._measure(Total.COUNT, Kind.VALUE, aggregation), DOUBLE)
-        return _quotient(total, exp.Nullif(this=count, expression=_double(0)))
+        return _quotient(total, exp.Nullif(this=count, expression=double(0)))
 
     def _deviation(self, aggregation: Aggregation) -> exp.Expression:
         value, mean = self._input(Kind.VALUE, aggregation), self._mean(aggregation)
         least, most = (exp.cast(self._measure(total, Kind.VALUE, aggregation), DOUBLE) for total in (Total.MIN, Total.MAX))
         extent: exp.Expression = exp.Sub(this=most, expression=least)
-        if _is_float(aggregation):
+        if is_float(aggregation):
             summed = exp.LT(this=self._measure(Total.SUM, Kind.TALLY, aggregation), expression=exp.Literal.number(UNSUMMED))
-            extent = _where(summed, extent)
+            extent = taken_where(summed, extent)
         whose = f"{value.name}_{{}}_{window_name(aggregation.window)}"
         mean_name, extent_name, name = (self._name(whose.format(part)) for part in ("mean", "extent", "deviation"))
         self.deviations.append(Deviation(mean_name, extent_name, name, value.name, aggregation.window, mean, extent.copy()))
-        parts = exp.Coalesce(this=exp.cast(column(name), DOUBLE), expressions=[_double(0)])
-        fewer = exp.paren(exp.Sub(this=exp.cast(self._count(aggregation), DOUBLE), expression=_double(1)))
-        spread = exp.Mul(this=exp.paren(extent), expression=exp.Sqrt(this=_quotient(_quotient(parts, _double(PARTS)), fewer)))
+        parts = exp.Coalesce(this=exp.cast(column(name), DOUBLE), expressions=[double(0)])
+        fewer = exp.paren(exp.Sub(this=exp.cast(self._count(aggregation), DOUBLE), expression=double(1)))
+        spread = exp.Mul(this=exp.paren(extent), expression=exp.Sqrt(this=_quotient(_quotient(parts, double(PARTS)), fewer)))
         several = exp.GT(this=self._count(aggregation), expression=exp.Literal.number(1))
-        return _where(several, self._unless_unsummed(aggregation, spread) if _is_float(aggregation) else spread)
+        return taken_where(several, self._unless_unsummed(aggregation, spread) if is_float(aggregation) else spread)
 
     def _last(self, aggregation: Aggregation) -> exp.Expression:
         value, version = self._input(Kind.VALUE, aggregation), self._input(Kind.VERSION, aggregation)
@@ -259,7 +227,7 @@ class _Collector:
         return column(value.name, source)
 
     def _units_summed(self, aggregation: Aggregation) -> exp.Expression:
-        return _quotient(exp.cast(self._measure(Total.SUM, Kind.UNITS, aggregation), DOUBLE), _double(UNITS))
+        return _quotient(exp.cast(self._measure(Total.SUM, Kind.UNITS, aggregation), DOUBLE), double(UNITS))
 
     def _tallied(self, aggregation: Aggregation) -> exp.Expression:
         """How many floats there are; null where there are none."""
@@ -276,7 +244,7 @@ class _Collector:
         key = (total, of.name, aggregation.window)
         if key not in self.measures:
             name = self._name(f"{of.name}_{total.value}_{window_name(aggregation.window)}")
-            text = total in (Total.MIN, Total.MAX) and kind is Kind.VALUE and isinstance(_type(aggregation), StringType)
+            text = total in (Total.MIN, Total.MAX) and kind is Kind.VALUE and isinstance(type_of(aggregation), StringType)
             self.measures[key] = Measure(name, total, of.name, aggregation.window, text)
         return column(self.measures[key].name)
 
@@ -285,7 +253,7 @@ class _Collector:
         if key not in self.inputs:
             whose = self.labels.get(key[1]) or (aggregation.column.name if aggregation.column else "event")
             name = self._name(whose if kind in (Kind.VALUE, Kind.EVENT) else f"{whose}_{kind.value}")
-            self.inputs[key] = Input(name, _input_expression(kind, aggregation, self.history))
+            self.inputs[key] = Input(name, input_expression(kind, aggregation, self.history))
         return self.inputs[key]
 
     def _name(self, wanted: str) -> str:
@@ -294,77 +262,6 @@ class _Collector:
         return name
 
 
-def _input_expression(kind: Kind, aggregation: Aggregation, history: History) -> exp.Expression:
-    takes_part = None
-    if aggregation.filter is not None:
-        takes_part = filter_over(aggregation.filter, history.view.relation.identifier, history.dialect)
-    if aggregation.column is None:
-        return _where(takes_part, exp.Literal.number(1))
-    of = aggregation.column
-    value = history.raw(of)
-    match kind:
-        case Kind.UNITS:
-            summed = exp.LT(this=exp.Abs(this=value), expression=exp.Literal.number(TOO_LARGE))
-            return _where(_both(takes_part, summed), _units(_as_double(value.copy(), aggregation), history.dialect))
-        case Kind.TALLY:
-            summed = exp.LT(this=exp.Abs(this=value.copy()), expression=exp.Literal.number(TOO_LARGE))
-            return exp.Case(
-                ifs=[
-                    exp.If(this=_both(takes_part, summed), true=exp.Literal.number(1)),
-                    exp.If(this=_both(takes_part and takes_part.copy(), not_null(value)), true=exp.Literal.number(1 + UNSUMMED)),
-                ]
-            )
-        case Kind.VERSION:
-            return _where(_both(takes_part, not_null(value)), _version(of, history))
-    text = isinstance(of.value_type, StringType)
-    return _where(takes_part, comparable_text(value, history.dialect) if text else feature_value(value, of.value_type, history.dialect))
-
-
-def _version(of: Column, history: History) -> exp.Expression:
-    order = [ascending(history.event_timestamp)]
-    if history.view.created_timestamp is not None:
-        order.append(ascending(history.created_timestamp))
-    order += reversed_order(greatest_first(of, history.raw(of), history.dialect))
-    return window(exp.RowNumber(), history.raw_keys(), order)
-
-
-def _units(value: exp.Expression, dialect: Dialect) -> exp.Expression:
-    """A float in whole units, as an integer of the dialect's wide type."""
-    wide = exp.DataType.build(dialect.wide_integer, dialect=dialect.name)
-    if dialect.casts_floats_exactly:
-        return exp.cast(exp.Floor(this=exp.Mul(this=value, expression=_double(UNITS))), wide)
-    # Of 2^64 units, 2^11 times 2^53: what is left below 2^-11 has no more than 53 bits, and each part is a 64-bit integer.
-    coarse = exp.Mul(this=value, expression=_double(2.0**11))
-    whole = exp.Floor(this=coarse)
-    rest = exp.Mul(this=exp.paren(exp.Sub(this=coarse.copy(), expression=whole.copy())), expression=_double(2.0**53))
-    high = exp.Mul(this=exp.cast(exp.cast(whole, BIGINT), wide), expression=exp.cast(exp.Literal.number(2**53), wide.copy()))
-    return exp.cast(exp.Add(this=high, expression=exp.cast(exp.cast(exp.Floor(this=rest), BIGINT), wide.copy())), wide.copy())
-
-
-def _where(condition: exp.Expression | None, value: exp.Expression) -> exp.Expression:
-    return value if condition is None else exp.Case(ifs=[exp.If(this=condition, true=value)])
-
-
-def _both(one: exp.Expression | None, other: exp.Expression) -> exp.Expression:
-    return other if one is None else exp.And(this=one, expression=other)
-
-
 def _quotient(dividend: exp.Expression, divisor: exp.Expression) -> exp.Expression:
     """A division of doubles, as the warehouse divides them."""
     return exp.Div(this=dividend, expression=divisor, typed=True, safe=False)
-
-
-def _double(value: float) -> exp.Expression:
-    return exp.cast(exp.Literal.string(repr(float(value))), DOUBLE)
-
-
-def _as_double(value: exp.Expression, aggregation: Aggregation) -> exp.Expression:
-    return value if _type(aggregation) == FLOAT64 else exp.cast(value, DOUBLE)
-
-
-def _is_float(aggregation: Aggregation) -> bool:
-    return isinstance(_type(aggregation), FloatType)
-
-
-def _type(aggregation: Aggregation) -> ValueType | None:
-    return aggregation.column.value_type if aggregation.column else None

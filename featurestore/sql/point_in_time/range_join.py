@@ -11,7 +11,8 @@ from datetime import timedelta
 from sqlglot import exp
 
 from featurestore.registry.registry import RequestedView
-from featurestore.sql.aggregates import DOUBLE, PARTS, Aggregates, Deviation, Total
+from featurestore.sql.aggregates import PARTS, Aggregates, Deviation, Total
+from featurestore.sql.event_inputs import DOUBLE, double
 from featurestore.sql.expressions import BIGINT, column, earlier, joined, named, table
 
 from .join import NamedQuery, ViewScope
@@ -62,11 +63,11 @@ def _deviations(scope: ViewScope, aggregates: Aggregates) -> exp.Select:
 def _summed_deviation(scope: ViewScope, deviation: Deviation) -> exp.Expression:
     """The sum of what each value's squared deviation is of the greatest there could be, in whole parts."""
     dialect, means = scope.history.dialect, scope.cte("means")
-    value, zero = exp.cast(column(deviation.value, scope.cte("events")), DOUBLE), exp.cast(exp.Literal.string("0.0"), DOUBLE)
+    value, zero = exp.cast(column(deviation.value, scope.cte("events")), DOUBLE), double(0)
     away = exp.paren(exp.Sub(this=value, expression=column(deviation.mean_name, means)))
     extent = exp.Nullif(this=column(deviation.extent_name, means), expression=zero)
     share = exp.paren(exp.Div(this=away, expression=extent, typed=True, safe=False))
-    parts = exp.Mul(this=exp.Mul(this=share, expression=share.copy()), expression=exp.cast(exp.Literal.string(repr(PARTS)), DOUBLE))
+    parts = exp.Mul(this=exp.Mul(this=share, expression=share.copy()), expression=double(PARTS))
     counted = exp.cast(exp.cast(exp.Floor(this=parts), BIGINT), exp.DataType.build(dialect.wide_integer, dialect=dialect.name))
     return Total.SUM.of(_inside(scope, counted, deviation.window))
 
