@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from history_project import HistoryProject, Row, at_hour
 from hypothesis import strategies as st
+from postgres_server import PostgresDatabase
 from redis import Redis
 from redis_server import RedisServer
 from warehouses import WAREHOUSES, RunningWarehouse, for_all, pairs_with_stores
@@ -127,11 +128,17 @@ def test_a_sentinel_near_the_end_of_the_calendar_does_no_harm(url: str, running:
 def test_infinite_timestamps_do_no_harm(url: str, running: RunningWarehouse, warehouse_name: str) -> None:
     project = HistoryProject(running, url, APPENDED)
     project.build([order(1, 1), order(2, 1)])
+    # Arrow has no infinity, so it is put in by SQL where it is known.
+    inserts = (
+        "insert into orders select 2, timestamp 'infinity', timestamp '2024-01-01', 9, 'never'",
+        "insert into orders select 3, timestamp '-infinity', timestamp '-infinity', 3, 'always'",
+    )
     if warehouse_name == "duckdb":
-        # Arrow has no infinity, so it is put in by SQL where it is known.
         with duckdb.connect(running.directory / running.output["path"]) as connection:
-            connection.execute("insert into orders select 2, timestamp 'infinity', timestamp '2024-01-01', 9, 'never'")
-            connection.execute("insert into orders select 3, timestamp '-infinity', timestamp '-infinity', 3, 'always'")
+            for insert in inserts:
+                connection.execute(insert)
+    if isinstance(running, PostgresDatabase):
+        running.execute(*inserts)
     assert not project.materialize(at_hour(40)).failed
     assert_law(project, 40)
 
