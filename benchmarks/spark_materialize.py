@@ -1,6 +1,6 @@
 """Materialize on Spark from a table several times larger than the driver's memory, with executors in processes of their own.
 
-    python benchmarks/spark_materialize.py [--rows 1000000 24000000] [--entities 1000000] [--features 12] [--memory 1g] [--json FILE]
+    python benchmarks/spark_materialize.py [--rows 500000 6000000] [--entities 200000] [--features 60] [--memory 1g] [--json FILE]
 
 A `local-cluster` of two executors of one core and 1 GB each, a driver with a limit of 1 GB, one Redis. The same view with few rows for
 each entity and with many: what is published is the same, what is read is not. Peak memory is that of the driver's Java process, of this
@@ -37,9 +37,9 @@ AT = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 24_000_000])
-    parser.add_argument("--entities", type=int, default=1_000_000)
-    parser.add_argument("--features", type=int, default=12)
+    parser.add_argument("--rows", type=int, nargs="+", default=[500_000, 6_000_000])
+    parser.add_argument("--entities", type=int, default=200_000)
+    parser.add_argument("--features", type=int, default=60)
     parser.add_argument("--memory", default="1g", help="of the driver, and of each executor")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
@@ -106,11 +106,11 @@ def view_of(features: int) -> FeatureView:
 
 def make(spark: Any, rows: int, entities: int, features: int) -> None:
     """A table whose rows come in no order, spread over a year."""
-    values = ", ".join(f"(xxhash64(id, {number}) % 1000000) / 100.0D AS value_{number}" for number in range(features))
+    values = ", ".join(f"drawn + {number} AS value_{number}" for number in range(features))
     moment = "timestamp_micros(1704067200000000 + pmod(xxhash64(id, -1), 31536000000000))"
     spark.sql(
         f"CREATE TABLE default.readings USING parquet AS SELECT pmod(id, {entities}) AS sensor_id, {moment} AS read_at, {values} "
-        f"FROM range(0, {rows}, 1, {max(2, rows // 1_000_000)})"
+        f"FROM (SELECT id, pmod(xxhash64(id, -2), 1000) / 8.0D AS drawn FROM range(0, {rows}, 1, {max(2, rows // 500_000)}))"
     )
 
 

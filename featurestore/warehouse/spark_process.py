@@ -192,8 +192,7 @@ def _launched(profile: SparkProfile, settings: Mapping[str, str], log: Path) -> 
 def _require_java() -> None:
     if "JAVA_HOME" not in os.environ and not shutil.which("java"):
         raise WarehouseError(
-            "Spark needs Java 17 or newer, and there is none: install it (apt-get install openjdk-17-jre-headless) "
-            "or set JAVA_HOME."
+            "Spark needs Java 17 or newer, and there is none: install it (apt-get install openjdk-17-jre-headless) or set JAVA_HOME."
         )
 
 
