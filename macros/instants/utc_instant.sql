@@ -86,3 +86,8 @@
 {% macro sqlserver__as_utc(expression, data_type) -%}
   {{ return(featurestore.fabric__as_utc(expression, data_type)) }}
 {%- endmacro %}
+
+{#- Every timestamp is an instant there, whatever zone it is shown in. -#}
+{% macro clickhouse__as_utc(expression, data_type) -%}
+  {{ return('cast(' ~ expression ~ " as Nullable(DateTime64(6, 'UTC')))") }}
+{%- endmacro %}

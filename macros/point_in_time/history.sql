@@ -49,3 +49,9 @@
 {% macro _key_value(expression, data_type) -%}
   {{ return(featurestore._text_of(expression, data_type) if featurestore._counts_as_text(data_type) else expression) }}
 {%- endmacro %}
+
+
+{#- `expression as name`, or the bare column where it has that name already. -#}
+{% macro _named(expression, name) -%}
+  {{ return(expression if expression == name or expression.endswith('.' ~ name) else expression ~ ' as ' ~ name) }}
+{%- endmacro %}

@@ -31,7 +31,7 @@
         {%- endfor %}
         {{ ctes.seen }}.{{ names.asked_at }},
         {%- for feature in view.requested %}
-        {{ ctes.history }}.{{ feature.quoted }},
+        {{ featurestore._named(featurestore.nullable(ctes.history ~ '.' ~ feature.quoted, feature.data_type), feature.quoted) }},
         {%- endfor %}
         row_number() over (
             partition by
@@ -117,7 +117,7 @@ select
         and {{ key.quoted }} is not null
         {%- endfor %}
         {%- if view.is_deleted %}
-        and coalesce(lower(cast({{ view.is_deleted.quoted }} as {{ api.Column.translate_type('string') }})), 'false') <> 'true'
+        and coalesce(lower({{ featurestore._text_of(view.is_deleted.quoted, '') }}), 'false') <> 'true'
         {%- endif %}
         {%- if view.valid_to %}
         and ({{ view.valid_to.quoted }} is null or {{ ends }} > {{ known }})

@@ -22,6 +22,10 @@
   {{ return('to_json_string(' ~ expression ~ ')' if data_type | lower == 'json' else 'cast(' ~ expression ~ ' as string)') }}
 {%- endmacro %}
 
+{% macro clickhouse__text_of(expression, data_type) -%}
+  {{ return('cast(' ~ expression ~ ' as Nullable(String))') }}
+{%- endmacro %}
+
 {% macro sqlserver__text_of(expression, data_type) -%}
   {{ return('cast(' ~ expression ~ ' as nvarchar(max)) collate Latin1_General_BIN2') }}
 {%- endmacro %}

@@ -44,6 +44,11 @@
   {{ return([expression]) }}
 {%- endmacro %}
 
+{#- Not-a-number stands with the nulls there. -#}
+{% macro clickhouse__tie_values(expression, data_type) -%}
+  {{ return(['case when isNaN(' ~ expression ~ ') then 1 else 0 end', expression] if data_type.startswith('float') else [expression]) }}
+{%- endmacro %}
+
 {% macro trino__tie_values(expression, data_type) -%}
   {{ return(['json_format(cast(' ~ expression ~ ' as json))' if modules.re.match('(array|row|map)', data_type) else expression]) }}
 {%- endmacro %}

@@ -29,10 +29,17 @@
   {%- set built = adapter.get_relation(relation.database, relation.schema, relation.identifier) if relation.schema else none -%}
   {%- if built -%}
     {%- for column in adapter.get_columns_in_relation(built) -%}
-      {%- do columns.append({'name': column.name, 'data_type': column.data_type}) -%}
+      {%- do columns.append({'name': column.name, 'data_type': featurestore._plain_type(column.data_type)}) -%}
     {%- endfor -%}
   {%- endif -%}
   {{ return(columns) }}
+{%- endmacro %}
+
+
+{#- A type without what ClickHouse wraps around it: `Nullable(String)` is a `String`. -#}
+{% macro _plain_type(data_type) -%}
+  {%- set wrapped = modules.re.match('(?i)^(?:nullable|lowcardinality)\\((.*)\\)$', data_type or '') -%}
+  {{ return(featurestore._plain_type(wrapped.group(1)) if wrapped else (data_type or '')) }}
 {%- endmacro %}
 
 

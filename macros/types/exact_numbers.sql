@@ -24,17 +24,26 @@
 {%- endmacro %}
 
 
-{#- The word for decimals of 38 digits. -#}
-{% macro widest_decimal() -%}
-  {{ return(adapter.dispatch('widest_decimal', 'featurestore')()) }}
+{% macro clickhouse__wide_integer() -%}
+  {{ return('Nullable(Int256)') }}
 {%- endmacro %}
 
-{% macro default__widest_decimal() -%}
-  {{ return('decimal') }}
+
+{#- Decimals of 38 digits. -#}
+{% macro widest_decimal(scale) -%}
+  {{ return(adapter.dispatch('widest_decimal', 'featurestore')(scale)) }}
 {%- endmacro %}
 
-{% macro bigquery__widest_decimal() -%}
-  {{ return('bignumeric') }}
+{% macro default__widest_decimal(scale) -%}
+  {{ return('decimal(38, ' ~ scale ~ ')') }}
+{%- endmacro %}
+
+{% macro bigquery__widest_decimal(scale) -%}
+  {{ return('bignumeric(38, ' ~ scale ~ ')') }}
+{%- endmacro %}
+
+{% macro clickhouse__widest_decimal(scale) -%}
+  {{ return('Nullable(Decimal(38, ' ~ scale ~ '))') }}
 {%- endmacro %}
 
 
@@ -47,7 +56,7 @@
 {%- endmacro %}
 
 {% macro default__float_units(value) -%}
-  {%- set wide, bigint = featurestore.wide_integer(), dbt.type_bigint() -%}
+  {%- set wide, bigint = featurestore.wide_integer(), featurestore.type_bigint() -%}
   {%- set coarse = value ~ ' * ' ~ featurestore._double('2048') -%}
   {%- set rest = '(' ~ coarse ~ ' - floor(' ~ coarse ~ ')) * ' ~ featurestore._double('9007199254740992') -%}
   {{ return(
@@ -58,4 +67,18 @@
 
 {% macro duckdb__float_units(value) -%}
   {{ return('cast(floor(' ~ value ~ ' * ' ~ featurestore._double('1.8446744073709552e19') ~ ') as hugeint)') }}
+{%- endmacro %}
+
+
+{#- Integers of 64 bits, or null. -#}
+{% macro type_bigint() -%}
+  {{ return(adapter.dispatch('type_bigint', 'featurestore')()) }}
+{%- endmacro %}
+
+{% macro default__type_bigint() -%}
+  {{ return(dbt.type_bigint()) }}
+{%- endmacro %}
+
+{% macro clickhouse__type_bigint() -%}
+  {{ return('Nullable(Int64)') }}
 {%- endmacro %}

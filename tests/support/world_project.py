@@ -56,7 +56,7 @@ class AskedWorld:
         return pa.table({NUMBER: numbers, **self.world.spine_columns(ASKED_AT)})
 
 
-def some_worlds(count: int) -> list[AskedWorld]:
+def some_worlds(count: int, adapter: str) -> list[AskedWorld]:
     """So many random worlds of each kind: without validity ranges, with disjoint ones, and with any."""
     drawn: list[World] = []
 
@@ -64,15 +64,17 @@ def some_worlds(count: int) -> list[AskedWorld]:
         drawn.append(world)
 
     for validity in ("none", "disjoint", "overlapping"):
-        strategy = worlds(validity).filter(_can_be_declared)
+        strategy = worlds(validity).filter(lambda world: _can_be_built(world, adapter))
         once = settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=list(HealthCheck))
         once(given(world=strategy)(draw))()
     return [AskedWorld(number, world, full_feature_names=number % 3 == 0) for number, world in enumerate(drawn)]
 
 
-def _can_be_declared(world: World) -> bool:
-    """A view whose values expire at once is a slip, and is refused."""
-    return world.rules.ttl is None or bool(world.rules.ttl)
+def _can_be_built(world: World, adapter: str) -> bool:
+    """A view whose values expire at once is a slip, and is refused; dbt-clickhouse lists a table's columns without escaping quotes."""
+    if world.rules.ttl is not None and not world.rules.ttl:
+        return False
+    return adapter != "clickhouse" or not any('"' in name for name in world.table().column_names)
 
 
 def run_worlds(directory: Path, running: RunningWarehouse, asked: Sequence[AskedWorld]) -> DbtRun:
