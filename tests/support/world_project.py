@@ -14,10 +14,14 @@ from typing import Any
 import pyarrow as pa
 import yaml
 from dbt_command import DbtRun, copy_project, run_dbt
+from event_histories import EventWorld, event_worlds
 from histories import World, worlds
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from warehouses import RunningWarehouse
 
+from featurestore.registry.aggregations import feature_name
+from featurestore.registry.definitions import Feature
 from featurestore.timestamps import format_duration
 
 ASKED_AT, NUMBER = "asked when", "n"
@@ -29,7 +33,7 @@ class AskedWorld:
     """A world in the project, and what its training set asks for."""
 
     number: int
-    world: World
+    world: World | EventWorld
     full_feature_names: bool
 
     @property
@@ -57,20 +61,21 @@ class AskedWorld:
 
 
 def some_worlds(count: int, adapter: str) -> list[AskedWorld]:
-    """So many random worlds of each kind: without validity ranges, with disjoint ones, and with any."""
-    drawn: list[World] = []
+    """So many random worlds of each kind: without validity ranges, with disjoint ones, with any, and of windowed aggregations."""
+    drawn: list[World | EventWorld] = []
 
-    def draw(world: World) -> None:
+    def draw(world: World | EventWorld) -> None:
         drawn.append(world)
 
-    for validity in ("none", "disjoint", "overlapping"):
-        strategy = worlds(validity).filter(lambda world: _can_be_built(world, adapter))
+    kinds: list[st.SearchStrategy[Any]] = [*map(worlds, ("none", "disjoint", "overlapping")), event_worlds()]
+    for kind in kinds:
+        strategy = kind.filter(lambda world: _can_be_built(world, adapter))
         once = settings(max_examples=count, phases=[Phase.generate], database=None, deadline=None, suppress_health_check=list(HealthCheck))
         once(given(world=strategy)(draw))()
     return [AskedWorld(number, world, full_feature_names=number % 3 == 0) for number, world in enumerate(drawn)]
 
 
-def _can_be_built(world: World, adapter: str) -> bool:
+def _can_be_built(world: World | EventWorld, adapter: str) -> bool:
     """A view whose values expire at once is a slip, and is refused; dbt-clickhouse lists a table's columns without escaping quotes."""
     if world.rules.ttl is not None and not world.rules.ttl:
         return False
@@ -133,11 +138,26 @@ def _declared(each: AskedWorld) -> dict[str, Any]:
         said["ttl"] = format_duration(view.ttl)
     if view.available_after:
         said["available_after"] = format_duration(view.available_after)
-    said["features"] = [feature.name for feature in view.features]
+    if isinstance(each.world, EventWorld):
+        said["aggregations"] = [_aggregation(feature) for feature in view.features]
+    else:
+        said["features"] = [feature.name for feature in view.features]
     return said
 
 
-def _snapshot(world: World) -> dict[str, Any]:
+def _aggregation(feature: Feature) -> dict[str, Any]:
+    of = feature.aggregation
+    assert of is not None
+    name = feature.name.removesuffix(feature_name(None, of.function, of.window)).rstrip("_")
+    said = {"column": of.column.name if of.column else None, "filter": of.filter, "name": name}
+    return {
+        **{key: value for key, value in said.items() if value},
+        "functions": [of.function.value],
+        "windows": [format_duration(of.window)],
+    }
+
+
+def _snapshot(world: World | EventWorld) -> dict[str, Any]:
     view = world.view
     assert view.valid_to is not None
     renamed = {"dbt_valid_from": view.event_timestamp.name, "dbt_valid_to": view.valid_to.name}
