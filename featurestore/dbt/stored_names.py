@@ -19,7 +19,7 @@ _PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 
 def stored_name(name: str, dialect: str, *, quoted: bool | None = False) -> str:
     """The name under which the warehouse keeps a column."""
-    return name if quoted else _folded(name, folding_of(dialect))
+    return name if quoted else folding_of(dialect).stored(name)
 
 
 def with_stored_names(node: Node, dialect: str) -> Node:
@@ -31,17 +31,6 @@ def with_stored_names(node: Node, dialect: str) -> Node:
     unquoted = [bool(bare) for _, bare in reversed(parts)]
     names = [relation.identifier, relation.schema, relation.database]
     stored = [
-        _folded(name, folding) if name is not None and place < len(unquoted) and unquoted[place] else name
-        for place, name in enumerate(names)
+        folding.stored(name) if name is not None and place < len(unquoted) and unquoted[place] else name for place, name in enumerate(names)
     ]
     return msgspec.structs.replace(node, identifier=stored[0], schema=stored[1], database=stored[2])
-
-
-def _folded(name: str, folding: Folding) -> str:
-    match folding:
-        case Folding.UPPER:
-            return name.upper()
-        case Folding.LOWER:
-            return name.lower()
-        case Folding.KEEPS:
-            return name

@@ -44,6 +44,10 @@ class Folding(str, Enum):
     UPPER = "upper"
     LOWER = "lower"
 
+    def stored(self, name: str) -> str:
+        """What the warehouse calls what is written `name`, without quotes."""
+        return name.upper() if self is Folding.UPPER else name.lower() if self is Folding.LOWER else name
+
 
 class Durations(str, Enum):
     """How an instant is moved by a duration."""
@@ -87,6 +91,19 @@ class HashedRow(str, Enum):
     """As the text of the whole row, with a seed."""
 
 
+class TemporaryTables(str, Enum):
+    """Where a session keeps what it needs for as long as it lasts."""
+
+    TEMPORARY = "temporary"
+    """In temporary tables."""
+
+    HASH = "hash"
+    """In temporary tables whose names begin with `#`."""
+
+    NONE = "none"
+    """In tables of the target's own schema, under names that nobody else has, dropped at the end of the session."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One warehouse's SQL."""
@@ -104,6 +121,15 @@ class Dialect:
 
     text: str = "TEXT"
     """Its type of text of any length and any language, as it writes it."""
+
+    binary: str = "VARBINARY"
+    """Its type of bytes of any length, as it writes it."""
+
+    time: str = "TIME"
+    """Its type of a time of the day with microseconds, as it writes it."""
+
+    national_text: bool = False
+    """Whether a text in any language is written `N'…'`."""
 
     text_collation: str | None = None
     """The collation that tells text apart by code points, where the one that columns have by default does not."""
@@ -142,6 +168,13 @@ class Dialect:
     ranks_at_once: bool = False
     """Whether rows that may share keys and timestamp are all ranked in one pass. Elsewhere those that do are looked for first; but where
     a CTE is computed as often as it is named, looking twice costs more than ranking all."""
+
+    temporary_tables: TemporaryTables = TemporaryTables.TEMPORARY
+    replaces_tables: bool = False
+    """Whether CREATE OR REPLACE TABLE … AS is there, which replaces at once or not at all."""
+
+    session: tuple[str, ...] = ()
+    """Statements that make a session as the queries assume: UTC its zone, the case of quoted names kept."""
 
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
@@ -185,6 +218,10 @@ _T_SQL = Dialect(
     zoned_to_utc=ZonedToUtc.AT_TIME_ZONE_THEN_CAST,
     timestamp="DATETIME2(6)",
     text="NVARCHAR(MAX)",
+    binary="VARBINARY(MAX)",
+    time="TIME(6)",
+    national_text=True,
+    temporary_tables=TemporaryTables.HASH,
     text_collation="Latin1_General_BIN2",
     durations=Durations.DATEADD,
     not_distinct=False,
@@ -199,6 +236,8 @@ _DIALECTS = {
             asof_join=True,
             zoned_to_utc=ZonedToUtc.MICROSECONDS,
             row_hash="HASH",
+            binary="BLOB",
+            replaces_tables=True,
             range_frame=Microseconds.EPOCH_US,
             distinct_in_frame=True,
             wide_integer="HUGEINT",
@@ -218,6 +257,7 @@ _DIALECTS = {
             hashed_as=HashedRow.TEXT,
             range_frame=Microseconds.EXTRACT_EPOCH,
             wide_integer="NUMERIC",
+            session=("SET TIME ZONE 'UTC'",),
         ),
         Dialect(
             "spark",
@@ -241,14 +281,20 @@ _DIALECTS = {
             orders_nested=False,
             json_of="VARIANT",
             range_frame=Microseconds.DATE_PART,
+            binary="BINARY",
+            replaces_tables=True,
+            session=("ALTER SESSION SET TIMEZONE = 'UTC'", "ALTER SESSION SET QUOTED_IDENTIFIERS_IGNORE_CASE = FALSE"),
         ),
         Dialect(
             "bigquery",
             asof_join=False,
             zoned_to_utc=ZonedToUtc.DATETIME,
             timestamp="DATETIME",
+            binary="BYTES",
+            temporary_tables=TemporaryTables.NONE,
             durations=Durations.DATETIME_ADD,
             nan_is_greatest=False,
+            replaces_tables=True,
             orders_nested=False,
             range_frame=Microseconds.UNIX_MICROS,
             wide_integer="BIGNUMERIC",
@@ -262,18 +308,31 @@ _DIALECTS = {
             ranks_at_once=True,
             numbering="MONOTONICALLY_INCREASING_ID",
             range_frame=Microseconds.UNIX_MICROS,
+            temporary_tables=TemporaryTables.NONE,
+            replaces_tables=True,
+            session=("SET TIME ZONE 'UTC'",),
         ),
-        Dialect("redshift", asof_join=False, zoned_to_utc=ZonedToUtc.AT_TIME_ZONE, not_distinct=False),
+        Dialect(
+            "redshift",
+            asof_join=False,
+            zoned_to_utc=ZonedToUtc.AT_TIME_ZONE,
+            not_distinct=False,
+            folding=Folding.LOWER,
+            binary="VARBYTE(65535)",
+            session=("SET timezone TO 'UTC'", "SET enable_case_sensitive_identifier TO true"),
+        ),
         Dialect(
             "trino",
             asof_join=False,
             zoned_to_utc=ZonedToUtc.AT_TIME_ZONE_THEN_CAST,
             timestamp="TIMESTAMP(6)",
+            time="TIME(6)",
+            temporary_tables=TemporaryTables.NONE,
             shortest_interval=timedelta(milliseconds=1),
             orders_nested=False,
         ),
         _T_SQL,
-        replace(_T_SQL, name="fabric", text="VARCHAR(8000)", text_collation="Latin1_General_100_BIN2_UTF8"),
+        replace(_T_SQL, name="fabric", text="VARCHAR(8000)", binary="VARBINARY(8000)", text_collation="Latin1_General_100_BIN2_UTF8"),
     )
 }
 

@@ -96,6 +96,27 @@ _SPARK: dict[str, ValueType] = {
     "TIMESTAMP_LTZ": TIMESTAMP_UTC,
     "TIMESTAMP_NTZ": TIMESTAMP,
 }
+_T_SQL: dict[str, ValueType] = {
+    "BIT": BOOLEAN,
+    "DATETIME2": TIMESTAMP,
+    "DATETIMEOFFSET": TIMESTAMP_UTC,
+    "MONEY": DecimalType(19, 4),
+    "NCHAR": STRING,
+    "NTEXT": STRING,
+    "NVARCHAR": STRING,
+    "SMALLDATETIME": TIMESTAMP,
+    "SMALLMONEY": DecimalType(10, 4),
+    # It has no sign there.
+    "TINYINT": IntegerType(8, signed=False),
+    "UNIQUEIDENTIFIER": STRING,
+}
+_REFUSED: dict[str, frozenset[str]] = {
+    # Its values have no order, so that rows which share keys and timestamp could not be told apart.
+    "bigquery": frozenset({"JSON"}),
+    "trino": frozenset({"JSON"}),
+    # A version number of the row, and no time.
+    "tsql": frozenset({"ROWVERSION", "TIMESTAMP"}),
+}
 _BY_DIALECT: dict[str, dict[str, ValueType]] = {
     "duckdb": {
         "BYTEA": BYTES,
@@ -141,10 +162,13 @@ _BY_DIALECT: dict[str, dict[str, ValueType]] = {
     },
     "spark": _SPARK,
     "databricks": _SPARK,
+    "tsql": _T_SQL,
+    "fabric": _T_SQL,
 }
 _DEFAULT_DECIMALS: dict[str, tuple[int, int]] = {
     "bigquery": (38, 9),
     "databricks": (10, 0),
+    "fabric": (18, 0),
     "duckdb": (18, 3),
     "mysql": (10, 0),
     "redshift": (18, 0),
@@ -157,6 +181,7 @@ _DEFAULT_DECIMALS: dict[str, tuple[int, int]] = {
 
 _DECIMAL_WORDS = frozenset({"DECIMAL", "NUMERIC", "DEC", "NUMBER"})
 _PARAMETERS = re.compile(r"\s*\(([^()]*)\)")
+_ANY_LENGTH = re.compile(r"\(\s*MAX\s*\)")
 _ARRAY = re.compile(r"(.*[^\]]) ?\[\d*\]")
 """`INTEGER[]` or `FLOAT[384]`, of one dimension."""
 
@@ -169,7 +194,7 @@ def parse_data_type(text: str, dialect: str) -> ValueType:
 
     Raises UnsupportedTypeError saying what to cast it to.
     """
-    written = _SPACES.sub(" ", text.strip()).upper()
+    written = _ANY_LENGTH.sub("", _SPACES.sub(" ", text.strip()).upper())
     array = _ARRAY.fullmatch(written)
     simple = _simple_type(array.group(1) if array else written, dialect)
     if simple is None:
@@ -200,6 +225,8 @@ def _word_type(word: str, dialect: str) -> ValueType | None:
         return DecimalType(*_DEFAULT_DECIMALS[dialect])
     if word in _DECIMAL_WORDS and dialect == "postgres":
         raise UnsupportedTypeError(f"{word} without precision holds any number of digits. Cast it in the model, like numeric(18, 4).")
+    if word in _REFUSED.get(dialect, ()):
+        return None
     return _BY_DIALECT.get(dialect, {}).get(word) or _EVERYWHERE.get(word)
 
 

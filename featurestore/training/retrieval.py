@@ -23,7 +23,7 @@ from featurestore.errors import NotInstalledError, RequestError, UnsupportedType
 from featurestore.registry.definitions import FeatureView, Relation
 from featurestore.registry.registry import RequestedView
 from featurestore.registry.value_types import UNRESOLVED
-from featurestore.sql.dialects import Dialect, dialect_named
+from featurestore.sql.dialects import Dialect, dialect_named, folding_of
 from featurestore.sql.expressions import column, relation, render, table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point_in_time_query, point_in_time_stages
 from featurestore.warehouse.base import IndexedSession, Warehouse, WarehouseSession, time_travel_point
@@ -299,7 +299,15 @@ def _parse_table(name: str, dialect: str) -> Relation:
         parsed = exp.maybe_parse(name, into=exp.Table, dialect=dialect)
     except SqlglotError:
         raise RequestError(f"{name!r} is no table name. Write it like 'ml.training_set'.") from None
-    return Relation(parsed.name, parsed.db or None, parsed.catalog or None)
+    stored = [_stored(parsed.args.get(part), dialect) for part in ("this", "db", "catalog")]
+    return Relation(stored[0] or "", *stored[1:])
+
+
+def _stored(part: exp.Expression | None, dialect: str) -> str | None:
+    """A name as the warehouse will keep it, so that it is found again by whoever writes it the same way."""
+    if part is None:
+        return None
+    return part.name if part.args.get("quoted") else folding_of(dialect).stored(part.name)
 
 
 def _imported(package: str, purpose: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from featurestore.dbt.profiles import Target
-from featurestore.errors import WarehouseError
 
 from .base import Warehouse
 
@@ -22,7 +21,6 @@ def open_warehouse(target: Target) -> Warehouse:
         from .spark import SparkWarehouse
 
         return SparkWarehouse.of_target(target)
-    raise WarehouseError(
-        f"The dbt target {target} is of the type {target.type!r}, and only duckdb, postgres and spark can be used so far. "
-        "Choose another one with --target."
-    )
+    from .adapter import AdapterWarehouse
+
+    return AdapterWarehouse.of_target(target)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
 from dbt_command import copy_package, copy_project, run_dbt, warnings_of
+from environments import environment
 
 FORMS = Path(__file__).parent / "documented_forms"
 STRICT_PARSE = Path(__file__).parent / "strict_parse.py"
@@ -24,17 +22,7 @@ pytestmark = pytest.mark.xdist_group("dbt_package")
 @pytest.fixture(scope="session")
 def dbt_v2() -> Path:
     """dbt v2, in a virtual environment of its own that is kept for the next run (a wheel of 94 MB)."""
-    cache = Path(os.environ.get("FSDBT_TEST_CACHE") or Path.home() / ".cache" / "fsdbt-tests")
-    environment = cache / DBT_V2.replace("==", "-")
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        # Test processes that run side by side would make it at once.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (environment / "installed").exists():
-            venv.create(environment, with_pip=True, clear=True)
-            subprocess.run([str(environment / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", DBT_V2], check=True)
-            (environment / "installed").touch()
-    return environment / "bin" / "dbt"
+    return environment(DBT_V2.replace("==", "-"), DBT_V2) / "dbt"
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import astuple, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,22 @@ from featurestore.dbt.stored_names import stored_name
 from featurestore.registry.aggregations import AggregateFunction, feature_name
 from featurestore.registry.definitions import Aggregation, Column, Entity, Feature, FeatureView, LateData, Relation
 from featurestore.registry.registry import RequestedView
-from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, DecimalType, ListType
-from featurestore.sql.dialects import dialect_named
-from featurestore.sql.expressions import relation, render
+from featurestore.registry.value_types import (
+    BOOLEAN,
+    BYTES,
+    DATE,
+    FLOAT64,
+    INT64,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_UTC,
+    DecimalType,
+    ListType,
+)
+from featurestore.sql.dialects import TemporaryTables, dialect_named
+from featurestore.sql.expressions import relation, render, table
 from featurestore.sql.latest import latest_rows, view_bounds
+from featurestore.sql.literals import insertion, new_table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query
 from featurestore.sql.steps import step_rows
 
@@ -111,6 +124,20 @@ ANY_FUNCTION = FeatureView(
 )
 SPINE_COLUMNS = (Column("customer_id", INT64), Column("shop", STRING), Column("event_timestamp", TIMESTAMP), Column("label", FLOAT64))
 AT = datetime(2024, 3, 1, 12, 30)
+UPLOADED = tuple(
+    Column(name, value_type)
+    for name, value_type in [
+        ("row_number", INT64),
+        ("shop", STRING),
+        ("event_timestamp", TIMESTAMP),
+        ("day", DATE),
+        ("flag", BOOLEAN),
+        ("score", FLOAT64),
+        ("price", DecimalType(10, 2)),
+        ("token", BYTES),
+    ]
+)
+ROW = (1, "it's é \\", AT, date(2024, 3, 1), True, 0.1, Decimal("1.50"), b"\x00'")
 
 
 def stored(of: Column, dialect: str) -> Column:
@@ -170,7 +197,14 @@ def queries(dialect: str) -> dict[str, exp.Expression]:
     found["windows_by_range_join"] = training(dialect, {PAYMENTS.name: ViewPlan(Strategy.RANGE_JOIN, prune=True)}, all_of(PAYMENTS))
     found["windows_of_any_function"] = training(dialect, {ANY_FUNCTION.name: ViewPlan(Strategy.RANGE_JOIN)}, all_of(ANY_FUNCTION))
     found["steps"] = step_rows(PAYMENTS, AT, dialect)
-    if dialect_named(dialect).asof_join:
+    facts = dialect_named(dialect)
+    if dialect not in ("duckdb", "spark"):
+        # The others are reached through dbt's adapters, and so is a spine sent to them.
+        temporary = facts.temporary_tables is TemporaryTables.TEMPORARY
+        target = table("#entity_df" if facts.temporary_tables is TemporaryTables.HASH else "entity_df")
+        found["upload_table"] = new_table(target.copy(), UPLOADED, facts, temporary=temporary)
+        found["upload_rows"] = insertion(target, UPLOADED, (ROW, [None] * len(ROW)), facts)
+    if facts.asof_join:
         found["one_view_by_thin_union"] = training(dialect, {ORDERS.name: ViewPlan(Strategy.THIN_UNION)}, orders)
     if dialect_named(dialect).indexed_lookup:
         found["one_view_by_lateral"] = training(dialect, {ORDERS.name: ViewPlan(Strategy.LATERAL)}, orders)

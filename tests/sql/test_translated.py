@@ -12,12 +12,14 @@ import asking_windows
 import pytest
 from asking import Asked, assert_trained, load, published, winners
 from event_histories import EventWorld, event_worlds
-from histories import MOMENTS, TICK, World, worlds
+from histories import MOMENTS, START, TICK, World, worlds
 from hypothesis import strategies as st
-from reference import instant
+from reference import Row, Rules, instant
 from translation import translated_session
 from warehouses import for_all
 
+from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
+from featurestore.registry.value_types import STRING, TIMESTAMP
 from featurestore.sql.dialects import dialect_named
 from featurestore.sql.latest import view_bounds
 from featurestore.sql.point_in_time.join import ViewPlan
@@ -85,3 +87,20 @@ def test_nothing_changes_before_the_next_change(asked: Asked) -> None:
         assert following > at
         then, just_before = winners(world, at), winners(world, following - TICK)
         assert {keys: row for keys, row in then.items() if row.valid_to is None or instant(row.valid_to) > following - TICK} == just_before
+
+
+def test_text_is_told_apart_and_ordered_by_its_code_points(asked: Asked) -> None:
+    """Two keys that differ in case are two, and of rows that share one, the greater text wins: `a` stands above `Z`."""
+    view = FeatureView(
+        name="visits",
+        unique_id="model.shop.visits",
+        path="models/visits.sql",
+        relation=Relation("visits"),
+        entities=(Entity("shop", (Column("shop", STRING),)),),
+        event_timestamp=Column("visited_at", TIMESTAMP),
+        features=(Feature("note", STRING),),
+    )
+    rows = tuple(Row((key,), START, (note,)) for key, note in [("s-1", "Z"), ("s-1", "a"), ("S-1", "b")])
+    world = World(view, Rules(), rows, TIMESTAMP, ((("s-1",), START + TICK), (("S-1",), START + TICK)))
+    assert_trained(asked, world, asked.any_rows)
+    assert published(asked, world, START) == winners(world, START)

@@ -25,6 +25,9 @@ from featurestore.sql.dialects import Dialect
 from featurestore.sql.expressions import render
 from featurestore.warehouse.duckdb_session import DuckDBSession
 
+_WITHOUT_CASE = ("tsql", "fabric")
+"""Whose text compares without case unless it is told not to."""
+
 _CODE_POINTS = "POSIX"
 """DuckDB's collation by code points."""
 
@@ -117,6 +120,6 @@ def translated_session(dialect: Dialect) -> Iterator[TranslatedSession]:
     """A session that takes that dialect's text."""
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("SET TimeZone = 'UTC'; SET default_null_order = 'nulls_last'")
-        if dialect.text_collation is not None:
+        if dialect.name in _WITHOUT_CASE:
             connection.execute("SET default_collation = 'NOCASE'")
         yield TranslatedSession(DuckDBSession(connection), dialect)

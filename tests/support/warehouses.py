@@ -6,15 +6,16 @@ is a failure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import duckdb
 import pyarrow as pa
 import pytest
+from adapter_warehouses import adapter_duckdb, adapter_postgres
+from duckdb_file import duckdb_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres_server import postgres_database
@@ -49,8 +50,10 @@ class RunningWarehouse(Protocol):
 
 
 def opened(running: RunningWarehouse) -> Warehouse:
-    """The product's own way into it."""
-    return open_warehouse(Target("shop", "dev", str(running.output["type"]), running.output, running.directory))
+    """The product's own way into it, or the way that is to be tried."""
+    target = Target("shop", "dev", str(running.output["type"]), running.output, running.directory)
+    way: Callable[[Target], Warehouse] = getattr(running, "opened", open_warehouse)
+    return way(target)
 
 
 @dataclass(frozen=True)
@@ -62,38 +65,6 @@ class WarehouseUnderTest:
     """How many random histories it is asked about in each test."""
 
     gaps: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DuckDBFile:
-    """A database file."""
-
-    directory: Path
-
-    @property
-    def output(self) -> Mapping[str, Any]:
-        return {"type": "duckdb", "path": "shop.duckdb", "schema": "main", "threads": 1, "settings": {"TimeZone": "America/New_York"}}
-
-    @property
-    def path(self) -> Path:
-        return self.directory / "shop.duckdb"
-
-    def relation(self, name: str) -> Relation:
-        return Relation(name, "main", "shop")
-
-    def load(self, relation: Relation, rows: pa.Table) -> None:
-        quoted = relation.identifier.replace('"', '""')
-        with duckdb.connect(self.path) as connection:
-            connection.register("loaded_rows", rows)
-            connection.execute(f'create or replace table "{relation.schema}"."{quoted}" as select * from loaded_rows')
-
-
-@contextmanager
-def duckdb_file(directory: Path) -> Iterator[DuckDBFile]:
-    """A database file in a folder."""
-    running = DuckDBFile(directory)
-    duckdb.connect(running.path).close()
-    yield running
 
 
 WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
@@ -112,6 +83,23 @@ WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
         },
     ),
     "spark": WarehouseUnderTest(local_spark, examples=5),
+    "adapter-duckdb": WarehouseUnderTest(
+        adapter_duckdb,
+        examples=10,
+        gaps={"test_a_sentinel_near_the_end_of_the_calendar_does_no_harm": "a driver's rows hold no instant after the year 9999"},
+    ),
+    "adapter-postgres": WarehouseUnderTest(
+        adapter_postgres,
+        examples=10,
+        gaps={
+            **{
+                f"{test}[{kind}]": "PostgreSQL has no structs and no maps"
+                for test in ("test_values_come_back_exactly", "test_the_types_of_a_table_are_known")
+                for kind in ("struct", "map")
+            },
+            "test_the_types_of_a_table_are_known[int8]": "PostgreSQL's smallest integer has 16 bits",
+        },
+    ),
 }
 
 

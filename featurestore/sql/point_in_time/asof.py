@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import column, not_null, table
+from featurestore.sql.expressions import column, table
 
 from .join import NamedQuery, ViewScope, carried
 from .known import known
@@ -20,10 +20,9 @@ def matched(scope: ViewScope) -> list[NamedQuery]:
     asked = scope.spine.asked
     not_after = exp.GTE(this=column(scope.spine.asked_at, asked), expression=column(scope.names.known_at, rows))
     same_key = scope.same_key(asked, rows)
-    found: list[exp.Expression] = []
     if scope.history.dialect.match_condition:
+        # What matches nothing is kept, and finds no values, because null equals nothing.
         asof = exp.Join(this=table(rows), method="ASOF", match_condition=not_after, on=exp.and_(*same_key))
-        found.append(not_null(column(scope.names.known_at, rows)))
     else:
         asof = exp.Join(this=table(rows), method="ASOF", on=exp.and_(*same_key, not_after))
     query = exp.select(
@@ -33,4 +32,4 @@ def matched(scope: ViewScope) -> list[NamedQuery]:
         *(column(name, rows) for name in carried(scope)),
     ).from_(table(asked))
     query.append("joins", asof)
-    return [*known(scope), (scope.cte("matched"), query.where(*found, *scope.unexpired(asked, rows)))]
+    return [*known(scope), (scope.cte("matched"), query.where(*scope.unexpired(asked, rows)))]

@@ -33,8 +33,7 @@ WITH "spine" AS (
   ASOF JOIN "customer_orders_known" MATCH_CONDITION ("asked"."asked_at" >= "customer_orders_known"."known_at")
     ON "asked"."customer_id" = "customer_orders_known"."customer_id"
   WHERE
-    NOT "customer_orders_known"."known_at" IS NULL
-    AND "customer_orders_known"."event_timestamp" >= "asked"."asked_at" - INTERVAL '7 DAY'
+    "customer_orders_known"."event_timestamp" >= "asked"."asked_at" - INTERVAL '7 DAY'
 ), "customer_orders_history" AS (
   SELECT
     "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",

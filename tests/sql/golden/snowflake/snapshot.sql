@@ -39,8 +39,6 @@ WITH "spine" AS (
   FROM "asked"
   ASOF JOIN "customer_profile_known" MATCH_CONDITION ("asked"."asked_at" >= "customer_profile_known"."event_timestamp")
     ON "asked"."customer_id" = "customer_profile_known"."customer_id"
-  WHERE
-    NOT "customer_profile_known"."event_timestamp" IS NULL
 ), "customer_profile_history" AS (
   SELECT
     "CUSTOMER_PROFILE"."CUSTOMER_ID" AS "customer_id",

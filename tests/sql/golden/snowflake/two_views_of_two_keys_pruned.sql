@@ -40,8 +40,7 @@ WITH "spine" AS (
   ASOF JOIN "customer_orders_known" MATCH_CONDITION ("asked"."asked_at" >= "customer_orders_known"."known_at")
     ON "asked"."customer_id" = "customer_orders_known"."customer_id"
   WHERE
-    NOT "customer_orders_known"."known_at" IS NULL
-    AND "customer_orders_known"."event_timestamp" >= "asked"."asked_at" - INTERVAL '7 DAY'
+    "customer_orders_known"."event_timestamp" >= "asked"."asked_at" - INTERVAL '7 DAY'
 ), "customer_orders_history" AS (
   SELECT
     "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
@@ -181,8 +180,6 @@ WITH "spine" AS (
   ASOF JOIN "shop_visits_known" MATCH_CONDITION ("asked"."asked_at" >= "shop_visits_known"."known_at")
     ON "asked"."customer_id" = "shop_visits_known"."customer_id"
     AND "asked"."shop" = "shop_visits_known"."shop"
-  WHERE
-    NOT "shop_visits_known"."known_at" IS NULL
 ), "shop_visits_history" AS (
   SELECT
     "SHOP_VISITS"."CUSTOMER_ID" AS "customer_id",

@@ -1,0 +1,10 @@
+CREATE TEMPORARY TABLE "entity_df" (
+  "row_number" BIGINT,
+  "shop" TEXT,
+  "event_timestamp" TIMESTAMP,
+  "day" DATE,
+  "flag" BOOLEAN,
+  "score" DOUBLE PRECISION,
+  "price" DECIMAL(10, 2),
+  "token" BYTEA
+)

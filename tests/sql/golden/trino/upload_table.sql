@@ -1,0 +1,10 @@
+CREATE TABLE "entity_df" (
+  "row_number" BIGINT,
+  "shop" VARCHAR,
+  "event_timestamp" TIMESTAMP(6),
+  "day" DATE,
+  "flag" BOOLEAN,
+  "score" DOUBLE,
+  "price" DECIMAL(10, 2),
+  "token" VARBINARY
+)
