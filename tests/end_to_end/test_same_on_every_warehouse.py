@@ -21,7 +21,8 @@ from sqlglot import exp
 from warehouses import WAREHOUSES, RunningWarehouse, opened
 
 from featurestore import FeatureStore, ref
-from featurestore.registry.definitions import Relation
+from featurestore.registry.definitions import FeatureView, Relation
+from featurestore.registry.value_types import ValueType
 from featurestore.sql.expressions import relation
 
 SERVICE = "departure_delay_model"
@@ -97,6 +98,10 @@ def in_order(answer: pa.Table) -> pa.Table:
     return answer.sort_by([(name, "ascending") for name in spine]).combine_chunks()
 
 
+def types_of(view: FeatureView) -> dict[str, ValueType]:
+    return {feature.name: feature.value_type for feature in view.features}
+
+
 def differences(here: pa.Table, there: pa.Table) -> dict[str, Any]:
     """The columns that are not the same, with the first pair of values that is not."""
     assert here.column_names == there.column_names
@@ -118,7 +123,7 @@ def test_dbt_build_succeeds_without_a_warning(elsewhere: Elsewhere) -> None:
 
 def test_features_have_the_same_types(built: DbtRun, elsewhere: Elsewhere, tmp_path: Path) -> None:
     with both(built, elsewhere, INSTANTS[0], tmp_path) as stores:
-        here, there = ({view.name: (view.entities, view.features) for view in store.registry.views} for store in stores)
+        here, there = ({view.name: (view.entities, types_of(view)) for view in store.registry.views} for store in stores)
     assert there == here
 
 
