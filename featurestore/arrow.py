@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as kinds
 
 from featurestore.errors import UnsupportedTypeError
@@ -112,6 +113,12 @@ def conformed(column: pa.Array, data_type: pa.DataType) -> pa.Array:
         # A zone is how an instant is read, not which it is; Arrow's own cast would ask for one.
         column = column.cast(pa.timestamp(column.type.unit)).cast(pa.timestamp(data_type.unit))
     return column.cast(data_type)
+
+
+def unboxed(boxes: pa.ListArray) -> pa.Array:
+    """The first value of each list, or null where a list is empty."""
+    starts = pc.if_else(pc.greater(pc.list_value_length(boxes), 0), boxes.offsets[:-1], None)
+    return boxes.values.take(starts)
 
 
 def _nested(data_type: pa.DataType) -> ValueType:

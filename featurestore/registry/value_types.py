@@ -156,6 +156,11 @@ def is_instant(value_type: ValueType) -> bool:
     return isinstance(value_type, TimestampType | DateType)
 
 
+def is_nested(value_type: ValueType) -> bool:
+    """Whether a value of this type is made of others."""
+    return isinstance(value_type, ListType | StructType | MapType)
+
+
 def is_key(value_type: ValueType) -> bool:
     """Whether a column of this type can be a join key: its values must have one spelling, so floats and nested types cannot."""
     return isinstance(value_type, BooleanType | IntegerType | DecimalType | StringType | BytesType | DateType | TimestampType)

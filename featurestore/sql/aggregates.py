@@ -190,7 +190,7 @@ class _Collector:
         total = self._measure(Total.SUM, Kind.VALUE, aggregation)
         if isinstance(column_type := type_of(aggregation), DecimalType):
             dialect = self.history.dialect
-            widest = f"{dialect.widest_decimal}({WIDEST_DECIMAL}, {column_type.scale})"
+            widest = dialect.widest_decimal.format(precision=WIDEST_DECIMAL, scale=column_type.scale)
             return exp.cast(total, exp.DataType.build(widest, dialect=dialect.name))
         return exp.cast(total, BIGINT)
 

@@ -90,6 +90,9 @@ class HashedRow(str, Enum):
     TEXT = "text"
     """As the text of the whole row, with a seed."""
 
+    TUPLE = "tuple"
+    """The values in a tuple: of a null by itself it makes null."""
+
 
 class TemporaryTables(str, Enum):
     """Where a session keeps what it needs for as long as it lasts."""
@@ -159,6 +162,9 @@ class Dialect:
     json_of: str | None = None
     """The type that its JSON function takes, where that is not any nested one."""
 
+    nullable_nested: bool = True
+    """Whether lists, structs and maps can be null. Where they cannot, an answer tells "none" apart by a list around each."""
+
     row_hash: str | None = None
     """The function that makes 64 bits of any values, nested and null ones too. None where there is none to rely on."""
 
@@ -176,6 +182,21 @@ class Dialect:
     session: tuple[str, ...] = ()
     """Statements that make a session as the queries assume: UTC its zone, the case of quoted names kept."""
 
+    anti_join: bool = False
+    """Whether rows that match nothing are found by `LEFT ANTI JOIN`, because a subquery may not look out at them."""
+
+    signed_row_number: bool = True
+    """Whether ROW_NUMBER answers with a BIGINT. Where it does not, it is cast: a union of both kinds of integers has no type."""
+
+    plain_names: bool = True
+    """Whether a column `t.x` of a join is called `x` in the answer. Where it may be called `t.x`, it is renamed to what it is called."""
+
+    lazy_case: bool = True
+    """Whether CASE looks only at the branch that it takes. Where it looks at all of them, no cast in one may fail."""
+
+    ctes_run_once: bool = True
+    """Whether a CTE that is named twice has the same rows both times, in whatever order it was read."""
+
     numbering: str | None = None
     """The function that numbers rows in the order they are read in, where ROW_NUMBER insists on an order."""
 
@@ -191,8 +212,8 @@ class Dialect:
     wide_integer: str = "DECIMAL(38, 0)"
     """A type of whole numbers up to 2^126, whose sum is exact and of that size too."""
 
-    widest_decimal: str = "DECIMAL"
-    """The word for decimals of 38 digits."""
+    widest_decimal: str = "DECIMAL({precision}, {scale})"
+    """The type of decimals of 38 digits, as it writes it."""
 
     casts_floats_exactly: bool = False
     """Whether a cast of a float to that type keeps the whole number that it is. Elsewhere it is put together from 64-bit integers."""
@@ -271,6 +292,24 @@ _DIALECTS = {
             range_frame=Microseconds.UNIX_MICROS,
         ),
         Dialect(
+            "clickhouse",
+            asof_join=True,
+            zoned_to_utc=ZonedToUtc.CAST,
+            timestamp="Nullable(DateTime64(6, 'UTC'))",
+            text="Nullable(String)",
+            nan_is_greatest=False,
+            nullable_nested=False,
+            row_hash="sipHash64",
+            hashed_as=HashedRow.TUPLE,
+            anti_join=True,
+            signed_row_number=False,
+            plain_names=False,
+            lazy_case=False,
+            ctes_run_once=False,
+            wide_integer="Nullable(Int128)",
+            widest_decimal="Nullable(Decimal({precision}, {scale}))",
+        ),
+        Dialect(
             "snowflake",
             asof_join=True,
             match_condition=True,
@@ -298,7 +337,7 @@ _DIALECTS = {
             orders_nested=False,
             range_frame=Microseconds.UNIX_MICROS,
             wide_integer="BIGNUMERIC",
-            widest_decimal="BIGNUMERIC",
+            widest_decimal="BIGNUMERIC({precision}, {scale})",
         ),
         Dialect(
             "databricks",

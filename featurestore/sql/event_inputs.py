@@ -14,7 +14,7 @@ from featurestore.registry.definitions import Aggregation, Column
 from featurestore.registry.value_types import FLOAT64, FloatType, StringType, ValueType
 
 from .dialects import Dialect
-from .expressions import BIGINT, ascending, comparable_text, feature_value, greatest_first, not_null, reversed_order, window
+from .expressions import ascending, comparable_text, feature_value, greatest_first, not_null, reversed_order, whole_number, window
 from .filters import filter_over
 from .history import History
 
@@ -85,8 +85,8 @@ def _units(value: exp.Expression, dialect: Dialect) -> exp.Expression:
     coarse = exp.Mul(this=value, expression=double(2.0**11))
     whole = exp.Floor(this=coarse)
     rest = exp.Mul(this=exp.paren(exp.Sub(this=coarse.copy(), expression=whole.copy())), expression=double(2.0**53))
-    high = exp.Mul(this=exp.cast(exp.cast(whole, BIGINT), wide), expression=exp.cast(exp.Literal.number(2**53), wide.copy()))
-    return exp.cast(exp.Add(this=high, expression=exp.cast(exp.cast(exp.Floor(this=rest), BIGINT), wide.copy())), wide.copy())
+    high = exp.Mul(this=exp.cast(whole_number(whole, dialect), wide), expression=exp.cast(exp.Literal.number(2**53), wide.copy()))
+    return exp.cast(exp.Add(this=high, expression=exp.cast(whole_number(exp.Floor(this=rest), dialect), wide.copy())), wide.copy())
 
 
 def taken_where(condition: exp.Expression | None, value: exp.Expression) -> exp.Expression:

@@ -38,7 +38,18 @@ _UNITS = (("DAY", 86_400_000_000), ("HOUR", 3_600_000_000), ("MINUTE", 60_000_00
 
 def render(query: exp.Expr, dialect: Dialect, *, pretty: bool = True) -> str:
     """The query as text, as a person reads it or all in a line. What the dialect cannot say is an error, never something similar."""
+    if not dialect.plain_names:
+        query = _with_plain_names(query)
     return query.sql(dialect=dialect.name, pretty=pretty, unsupported_level=ErrorLevel.RAISE, max_text_width=100)
+
+
+def _with_plain_names(query: exp.Expr) -> exp.Expr:
+    query = query.copy()
+    for select in query.find_all(exp.Select):
+        for each in select.expressions:
+            if isinstance(each, exp.Column) and each.table:
+                each.replace(exp.Alias(this=each.copy(), alias=identifier(each.name)))
+    return query
 
 
 def with_ctes(query: QueryT, ctes: Iterable[tuple[str, exp.Query]]) -> QueryT:
@@ -274,6 +285,8 @@ def _hashed_row(values: Sequence[exp.Expression], dialect: Dialect) -> list[exp.
         case HashedRow.TEXT:
             row = exp.Anonymous(this="ROW", expressions=list(values))
             return [exp.cast(row, text_type(dialect)), exp.Literal.number(0)]
+        case HashedRow.TUPLE:
+            return [exp.Anonymous(this="tuple", expressions=list(values))]
 
 
 def ascending(value: exp.Expression) -> exp.Ordered:
@@ -336,12 +349,26 @@ def _one_if(condition: exp.Expression) -> exp.Expression:
     return exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))], default=exp.Literal.number(0))
 
 
+def whole_number(value: exp.Expression, dialect: Dialect) -> exp.Expression:
+    """A float without a fraction as a BIGINT. Whether it is one of that size is for a CASE around it to ask."""
+    if dialect.lazy_case:
+        return exp.cast(value, BIGINT)
+    return exp.Anonymous(this="accurateCastOrNull", expressions=[value, exp.Literal.string("Int64")])
+
+
 def numbered(dialect: Dialect) -> exp.Expression:
     """Numbers that grow in the order in which rows are read."""
     if dialect.numbering:
         return exp.Anonymous(this=dialect.numbering)
-    order = exp.Order(expressions=[ascending(exp.select(exp.null()).subquery())]) if dialect.numbering_order else None
-    return exp.Window(this=exp.RowNumber(), order=order)
+    order = [ascending(exp.select(exp.null()).subquery())] if dialect.numbering_order else []
+    return row_number((), order, dialect)
+
+
+def row_number(partition_by: Iterable[exp.Expression], order_by: Sequence[exp.Ordered], dialect: Dialect) -> exp.Expression:
+    """The place of a row among those that are alike in `partition_by`, as a BIGINT."""
+    order = exp.Order(expressions=list(order_by)) if order_by else None
+    place = exp.Window(this=exp.RowNumber(), partition_by=list(partition_by), order=order)
+    return place if dialect.signed_row_number else exp.cast(place, BIGINT)
 
 
 def window(

@@ -175,7 +175,9 @@ class _Latest:
 
     def winners(self) -> exp.Query:
         """One row for each key."""
-        return exp.union(alone(self.found("history"), "history", "tied", self.history.keys), self.first_ranked(), distinct=False)
+        return exp.union(
+            alone(self.found("history"), "history", "tied", self.history.keys, self.history.dialect), self.first_ranked(), distinct=False
+        )
 
     def since(self, rows: exp.Select, not_before: datetime | None) -> exp.Select:
         """The rows from that instant on. A key whose winner is older than that has none among them."""

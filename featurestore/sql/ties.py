@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from .dialects import Dialect
 from .expressions import column, table
 
 
@@ -19,9 +20,12 @@ def several(rows: exp.Select, by: Sequence[exp.Expression]) -> exp.Select:
     return rows.select(*by).group_by(*by).having(many)
 
 
-def alone(rows: exp.Select, of: str, tied: str, by: Sequence[str]) -> exp.Select:
+def alone(rows: exp.Select, of: str, tied: str, by: Sequence[str], dialect: Dialect) -> exp.Select:
     """Those of `rows` (columns of the relation `of`) that are not among the tied."""
     same = [exp.EQ(this=column(name, tied), expression=column(name, of)) for name in by]
+    if dialect.anti_join:
+        rows.append("joins", exp.Join(this=table(tied), side="LEFT", kind="ANTI", on=exp.and_(*same)))
+        return rows
     return rows.where(exp.Not(this=exp.Exists(this=exp.select(exp.Literal.number(1)).from_(table(tied)).where(*same))))
 
 

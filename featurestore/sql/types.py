@@ -145,6 +145,18 @@ _BY_DIALECT: dict[str, dict[str, ValueType]] = {
         "USMALLINT": IntegerType(16, signed=False),
         "UTINYINT": IntegerType(8, signed=False),
     },
+    "clickhouse": {
+        **{f"{sign}INT{bits}": IntegerType(bits, signed=not sign) for sign in ("", "U") for bits in (8, 16, 32, 64)},
+        "DATE32": DATE,
+        "DATETIME64": TIMESTAMP,
+        "FIXEDSTRING": BYTES,
+        "FLOAT": _FLOAT32,
+        "FLOAT32": _FLOAT32,
+        "INT128": _HUGE,
+        "IPV4": STRING,
+        "IPV6": STRING,
+        "TIME64": TIME,
+    },
     "postgres": _POSTGRES,
     "redshift": {**_POSTGRES, "SUPER": STRING, "VARBYTE": BYTES},
     "snowflake": {
@@ -167,6 +179,7 @@ _BY_DIALECT: dict[str, dict[str, ValueType]] = {
 }
 _DEFAULT_DECIMALS: dict[str, tuple[int, int]] = {
     "bigquery": (38, 9),
+    "clickhouse": (10, 0),
     "databricks": (10, 0),
     "fabric": (18, 0),
     "duckdb": (18, 3),
@@ -186,6 +199,10 @@ _ARRAY = re.compile(r"(.*[^\]]) ?\[\d*\]")
 """`INTEGER[]` or `FLOAT[384]`, of one dimension."""
 
 _SPACES = re.compile(r"\s+")
+_CLICKHOUSE_WRAPPERS = re.compile(r"(?:NULLABLE|LOWCARDINALITY)\((.*)\)")
+_CLICKHOUSE_ZONED = re.compile(r"DATETIME(?:64)?\((?:\d, ?)?'[^']+'\)")
+_CLICKHOUSE_DECIMAL = re.compile(r"DECIMAL(32|64|128)\((\d+)\)")
+_CLICKHOUSE_DIGITS = {"32": 9, "64": 18, "128": 38}
 
 
 @lru_cache(maxsize=4096)
@@ -203,6 +220,25 @@ def parse_data_type(text: str, dialect: str) -> ValueType:
 
 
 def _simple_type(written: str, dialect: str) -> ValueType | None:
+    if dialect == "clickhouse":
+        return _clickhouse_type(written)
+    return _type_of_words(written, dialect)
+
+
+def _clickhouse_type(written: str) -> ValueType | None:
+    """There, a type is wrapped in whether it may be null, and in how it is stored; a zone and a size of decimals stand in its name."""
+    wrapped = _CLICKHOUSE_WRAPPERS.fullmatch(written)
+    if wrapped is not None:
+        return _clickhouse_type(wrapped.group(1))
+    if _CLICKHOUSE_ZONED.fullmatch(written):
+        return TIMESTAMP_UTC
+    decimal = _CLICKHOUSE_DECIMAL.fullmatch(written)
+    if decimal is not None:
+        return _decimal([_CLICKHOUSE_DIGITS[decimal.group(1)], int(decimal.group(2))], written)
+    return _type_of_words(written, "clickhouse")
+
+
+def _type_of_words(written: str, dialect: str) -> ValueType | None:
     parameters = _PARAMETERS.search(written)
     if parameters is None:
         return _word_type(written, dialect)
@@ -268,7 +304,11 @@ def _of_tree(tree: exp.Expression, whole: str, dialect: str) -> ValueType:
         key, value = (_of_tree(part, whole, dialect) for part in tree.expressions)
         return MapType(key, value)
     if kind in (types.STRUCT, types.OBJECT):
-        return StructType(tuple(_field(part, whole, dialect) for part in tree.expressions))
+        return StructType(tuple(_field(part, place, whole, dialect) for place, part in enumerate(tree.expressions, start=1)))
+    if kind == types.NESTED:
+        return ListType(StructType(tuple(_field(part, place, whole, dialect) for place, part in enumerate(tree.expressions, start=1))))
+    if kind in (types.LOWCARDINALITY, types.SIMPLEAGGREGATEFUNCTION):
+        return _of_tree(tree.expressions[-1], whole, dialect)
     if kind in (types.ENUM, types.ENUM8, types.ENUM16):
         return STRING
     simple = _simple_type(tree.sql(dialect=dialect if Dialect.get(dialect) else None).upper(), dialect)
@@ -277,9 +317,12 @@ def _of_tree(tree: exp.Expression, whole: str, dialect: str) -> ValueType:
     return simple
 
 
-def _field(part: exp.Expression, whole: str, dialect: str) -> tuple[str, ValueType]:
+def _field(part: exp.Expression, place: int, whole: str, dialect: str) -> tuple[str, ValueType]:
     from sqlglot import exp
 
+    if isinstance(part, exp.DataType):
+        # ClickHouse calls the parts of a tuple by their places where they have no names.
+        return str(place), _of_tree(part, whole, dialect)
     if not isinstance(part, exp.ColumnDef) or part.kind is None:
         raise _unsupported(whole)
     return part.name, _of_tree(part.kind, whole, dialect)

@@ -18,11 +18,11 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from featurestore.arrow import arrow_type, conformed, plain_type
+from featurestore.arrow import arrow_type, conformed, plain_type, unboxed
 from featurestore.errors import NotInstalledError, RequestError, UnsupportedTypeError, WarehouseError
 from featurestore.registry.definitions import FeatureView, Relation
 from featurestore.registry.registry import RequestedView
-from featurestore.registry.value_types import UNRESOLVED
+from featurestore.registry.value_types import UNRESOLVED, is_nested
 from featurestore.sql.dialects import Dialect, dialect_named, folding_of
 from featurestore.sql.expressions import column, relation, render, table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point_in_time_query, point_in_time_stages
@@ -137,7 +137,7 @@ class RetrievalJob:
             )
         with self._prepared(self._use(whole=True), read_only=False) as prepared:
             check_table_names(prepared.views, self.views, prepared.dialect)
-            return prepared.session.create_table(target, prepared.staged())
+            return prepared.session.create_table(target, prepared.staged(travels=False))
 
     @contextmanager
     def recorded(self) -> Iterator[RecordedAnswer]:
@@ -182,8 +182,8 @@ class RetrievalJob:
             yield from answer
 
     def _answer(self, prepared: _Prepared, use: SpineUse) -> pa.RecordBatchReader:
-        found = with_full_names(prepared.session.query(prepared.staged()), prepared.views, self.views)
-        return self.spine.beside(_as_declared(found, self.views), use)
+        found = with_full_names(prepared.session.query(prepared.staged(travels=True)), prepared.views, self.views)
+        return self.spine.beside(_as_declared(found, self.views, prepared.boxed), use)
 
 
 @dataclass(frozen=True)
@@ -205,10 +205,16 @@ class _Prepared:
         plans = {view: replace(plan, between=None) for view, plan in self._plans.items()}
         return point_in_time_query(PointInTimeJoin(spine, self.views), plans, self.dialect)
 
-    def staged(self) -> exp.Select:
+    @property
+    def boxed(self) -> bool:
+        """Whether an answer that travels has each list, struct and map in a list of its own."""
+        return not self.dialect.nullable_nested
+
+    def staged(self, *, travels: bool) -> exp.Select:
         """The last step of the same join, the others being done: what matched stands in temporary tables."""
         spine = checked_spine(self.loaded, self.views, self.event_timestamp)
-        stages = point_in_time_stages(PointInTimeJoin(spine, self.views), self._plans, self.dialect)
+        join = PointInTimeJoin(spine, self.views, boxed=travels and self.boxed)
+        stages = point_in_time_stages(join, self._plans, self.dialect)
         for name, rows in stages.tables:
             self.session.keep(name, rows)
         return stages.answer
@@ -257,9 +263,10 @@ def _is_indexed(session: WarehouseSession, view: FeatureView, loaded: LoadedSpin
     return any(is_lookup_index(columns, view, spine) for columns in session.indexes(relation(view.relation)))
 
 
-def _as_declared(answer: pa.RecordBatchReader, views: Sequence[RequestedView]) -> pa.RecordBatchReader:
+def _as_declared(answer: pa.RecordBatchReader, views: Sequence[RequestedView], boxed: bool = False) -> pa.RecordBatchReader:
     """The answer with every feature in the Arrow type of what it is declared as, however the warehouse spelled it.
 
+    Where nested features are `boxed`, they are taken out of the lists around them.
     Raises UnsupportedTypeError where a value is not of that type.
     """
     features = {
@@ -274,9 +281,13 @@ def _as_declared(answer: pa.RecordBatchReader, views: Sequence[RequestedView]) -
     schema = pa.schema(fields)
     if schema.equals(answer.schema):
         return answer
+    in_boxes = {name for name, value_type in features.items() if boxed and is_nested(value_type)}
+
+    def declared(column: pa.Array, field: pa.Field) -> pa.Array:
+        return _conformed(unboxed(column) if field.name in in_boxes else column, field)
+
     batches = (
-        pa.RecordBatch.from_arrays([_conformed(column, field) for column, field in zip(batch.columns, fields, strict=True)], schema=schema)
-        for batch in answer
+        pa.RecordBatch.from_arrays([declared(*each) for each in zip(batch.columns, fields, strict=True)], schema=schema) for batch in answer
     )
     return pa.RecordBatchReader.from_batches(schema, batches)
 

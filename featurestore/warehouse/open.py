@@ -21,6 +21,10 @@ def open_warehouse(target: Target) -> Warehouse:
         from .spark import SparkWarehouse
 
         return SparkWarehouse.of_target(target)
+    if target.type == "clickhouse":
+        from .clickhouse import ClickHouseWarehouse
+
+        return ClickHouseWarehouse.of_target(target)
     from .adapter import AdapterWarehouse
 
     return AdapterWarehouse.of_target(target)

@@ -10,3 +10,8 @@
 {% macro spark__local_time(instant, zone) -%}
   from_utc_timestamp({{ instant }}, {{ zone }})
 {%- endmacro %}
+
+{#- There, a zone is part of a column's type, and only as text can each row be in a zone of its own. -#}
+{% macro clickhouse__local_time(instant, zone) -%}
+  toDateTime64(toString({{ instant }}, {{ zone }}), 6, 'UTC')
+{%- endmacro %}

@@ -10,3 +10,7 @@
 {% macro spark__utc_now() -%}
   current_timestamp()
 {%- endmacro %}
+
+{% macro clickhouse__utc_now() -%}
+  now64(6, 'UTC')
+{%- endmacro %}

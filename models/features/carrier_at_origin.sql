@@ -45,7 +45,7 @@ select
     cast(departures_3h as integer) as departures_3h,
     cast(departure_delay_3h as {{ featurestore.type_double() }}) / departures_3h as mean_departure_delay_3h,
     worst_departure_delay_24h,
-    cast(late_share_24h as decimal(5, 4)) as late_share_24h,
+    {{ featurestore.to_decimal('late_share_24h', 5, 4) }} as late_share_24h,
     {{ dbt.array_construct(['departure_delay', 'delay_before', 'delay_before_that'], 'integer') }} as last_departure_delays
 from windows
 where next_departed_at is null or next_departed_at > departed_at

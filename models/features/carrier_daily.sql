@@ -37,7 +37,7 @@ select
     cast(days.departure_delay_1d as {{ featurestore.type_double() }}) / days.landings_1d as mean_departure_delay_1d,
     cast(days.arrival_delay_1d as {{ featurestore.type_double() }}) / days.landings_1d as mean_arrival_delay_1d,
     days.worst_arrival_delay_1d,
-    cast(days.late_share_1d as decimal(5, 4)) as late_share_1d,
+    {{ featurestore.to_decimal('days.late_share_1d', 5, 4) }} as late_share_1d,
     cast(days.miles_1d as bigint) as miles_1d
 from days
 left join {{ ref('airlines') }} as airlines

@@ -10,7 +10,7 @@ select
     precipitation,
     pressure,
     visibility,
-    temperature <= 32 as is_freezing,
+    cast(temperature <= 32 as {{ dbt.type_boolean() }}) as is_freezing,
     cast(
         case
             when precipitation > 0 and temperature <= 32 then 'snow'

@@ -58,10 +58,10 @@ select
     cast(arrival_delay_24h as {{ featurestore.type_double() }}) / landings_24h as mean_arrival_delay_24h,
     cast(arrival_delay_7d as {{ featurestore.type_double() }}) / landings_7d as mean_arrival_delay_7d,
     cast(arrival_delay_30d as {{ featurestore.type_double() }}) / landings_30d as mean_arrival_delay_30d,
-    cast(late_share_30d as decimal(5, 4)) as late_share_30d,
+    {{ featurestore.to_decimal('late_share_30d', 5, 4) }} as late_share_30d,
     cast(air_minutes_7d as bigint) as air_minutes_7d,
     arrival_delay as last_arrival_delay,
-    was_late = 1 as last_arrival_was_late,
+    cast(was_late = 1 as {{ dbt.type_boolean() }}) as last_arrival_was_late,
     cast(destination as {{ dbt.type_string() }}) as last_destination,
     cast(landed_at as date) as last_landed_on
 from windows

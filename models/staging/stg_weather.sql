@@ -1,14 +1,14 @@
 select
     origin,
     time_hour as observed_hour,
-    cast(temp as {{ featurestore.type_double() }}) as temperature,
-    cast(dewp as {{ featurestore.type_double() }}) as dew_point,
-    cast(humid as {{ featurestore.type_double() }}) as humidity,
+    cast({{ featurestore.to_decimal('temp', 9, 5) }} as {{ featurestore.type_double() }}) as temperature,
+    cast({{ featurestore.to_decimal('dewp', 9, 5) }} as {{ featurestore.type_double() }}) as dew_point,
+    cast({{ featurestore.to_decimal('humid', 9, 5) }} as {{ featurestore.type_double() }}) as humidity,
     wind_dir as wind_direction,
     -- One reading in the source says 1,048 miles an hour.
-    cast(case when wind_speed < 200 then wind_speed end as {{ featurestore.type_double() }}) as wind_speed,
-    cast(wind_gust as {{ featurestore.type_double() }}) as wind_gust,
-    cast(precip as decimal(5, 2)) as precipitation,
-    cast(pressure as decimal(6, 1)) as pressure,
-    cast(visib as {{ featurestore.type_double() }}) as visibility
+    cast({{ featurestore.to_decimal('case when wind_speed < 200 then wind_speed end', 9, 5) }} as {{ featurestore.type_double() }}) as wind_speed,
+    cast({{ featurestore.to_decimal('wind_gust', 9, 5) }} as {{ featurestore.type_double() }}) as wind_gust,
+    {{ featurestore.to_decimal('precip', 5, 2) }} as precipitation,
+    {{ featurestore.to_decimal('pressure', 6, 1) }} as pressure,
+    cast({{ featurestore.to_decimal('visib', 9, 5) }} as {{ featurestore.type_double() }}) as visibility
 from {{ ref('weather') }}

@@ -29,6 +29,11 @@ SERVICE = "departure_delay_model"
 INSTANTS = [datetime(2013, 1, 20, tzinfo=timezone.utc), datetime(2013, 2, 14, 17, 30, tzinfo=timezone.utc)]
 
 ENVIRONMENTS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]] = {
+    "clickhouse": lambda output: {
+        "FEATURESTORE_CLICKHOUSE_HOST": output["host"],
+        "FEATURESTORE_CLICKHOUSE_PORT": str(output["port"]),
+        "FEATURESTORE_CLICKHOUSE_SCHEMA": "reference_project",
+    },
     "postgres": lambda output: {
         "FEATURESTORE_POSTGRES_HOST": output["host"],
         "FEATURESTORE_POSTGRES_PORT": str(output["port"]),

@@ -3,23 +3,23 @@
 with landings as (
 
     select
-        flights.carrier,
-        flights.flight_number,
-        flights.scheduled_departure_at,
-        flights.landed_at,
+        landed.carrier,
+        landed.flight_number,
+        landed.scheduled_departure_at,
+        landed.landed_at,
         source.sched_arr_time,
-        {{ featurestore.local_time(dbt.dateadd('minute', '-flights.arrival_delay', 'flights.landed_at'), 'airports.time_zone') }}
+        {{ featurestore.local_time(dbt.dateadd('minute', '-landed.arrival_delay', 'landed.landed_at'), 'airports.time_zone') }}
             as scheduled_arrival_clock
-    from {{ ref('stg_flights') }} as flights
+    from {{ ref('stg_flights') }} as landed
     inner join {{ ref('stg_airports') }} as airports
-        on flights.destination = airports.airport
+        on landed.destination = airports.airport
     inner join {{ ref('flights') }} as source
         on
-            flights.carrier = source.carrier
-            and flights.flight_number = source.flight
-            and flights.origin = source.origin
-            and flights.scheduled_departure_at = {{ dbt.dateadd('minute', 'source.minute', 'source.time_hour') }}
-    where flights.landed_at is not null
+            landed.carrier = source.carrier
+            and landed.flight_number = source.flight
+            and landed.origin = source.origin
+            and landed.scheduled_departure_at = {{ dbt.dateadd('minute', 'source.minute', 'source.time_hour') }}
+    where landed.landed_at is not null
 
 )
 

@@ -35,7 +35,7 @@ from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy
 from featurestore.sql.steps import step_rows
 
 GOLDEN = Path(__file__).parent / "golden"
-DIALECTS = ("duckdb", "postgres", "spark", "snowflake", "bigquery", "databricks", "redshift", "trino", "tsql", "fabric")
+DIALECTS = ("duckdb", "clickhouse", "postgres", "spark", "snowflake", "bigquery", "databricks", "redshift", "trino", "tsql", "fabric")
 CUSTOMER, SHOP = Entity("customer", (Column("customer_id", INT64),)), Entity("shop", (Column("shop", STRING),))
 ORDERS = FeatureView(
     name="customer_orders",

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pytest
 from adapter_warehouses import adapter_duckdb, adapter_postgres
+from clickhouse_server import clickhouse_server
 from duckdb_file import duckdb_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -84,6 +85,17 @@ WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
         },
     ),
     "spark": WarehouseUnderTest(local_spark, examples=5),
+    "clickhouse": WarehouseUnderTest(
+        clickhouse_server,
+        examples=25,
+        gaps={
+            **{
+                f"test_values_come_back_exactly[{nested}]": "ClickHouse has no null lists and maps: it stores an empty one"
+                for nested in ("integers", "integers and nulls", "embedding", "texts", "map")
+            },
+            "test_the_types_of_a_table_are_known[bytes]": "ClickHouse keeps bytes of any length as String, which is read as text",
+        },
+    ),
     "adapter-duckdb": WarehouseUnderTest(
         adapter_duckdb,
         examples=10,

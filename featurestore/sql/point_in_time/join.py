@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import RequestedView
+from featurestore.registry.value_types import is_nested
 from featurestore.sql.dialects import Dialect
 from featurestore.sql.expressions import (
     ascending,
@@ -27,7 +28,9 @@ from featurestore.sql.expressions import (
     joined,
     key_value,
     named,
+    not_null,
     numbered,
+    row_number,
     table,
     unused,
     with_ctes,
@@ -97,6 +100,9 @@ class PointInTimeJoin:
 
     spine: Spine
     views: tuple[RequestedView, ...]
+    boxed: bool = False
+    """Whether each list, struct and map of the answer stands in a list of its own, and an empty one says that there is none. Only for
+    dialects where they cannot be null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +219,19 @@ def _answer(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.S
     query = exp.select(*(column(spine_column.name, names.spine) for spine_column in own)).from_(table(names.spine))
     for requested, prefix in zip(join.views, _prefixes(join, dialect), strict=True):
         values = f"{prefix}_values"
-        query = query.select(*(column(name, values) for name in requested.output_names), copy=False)
+        query = query.select(*_outputs(join, requested, values, names), copy=False)
         on = column(names.row_number, values).eq(column(names.row_number, names.spine))
         query = joined(query, table(values), [on], "LEFT")
     return query.order_by(ascending(column(names.row_number, names.spine)), copy=False)
+
+
+def _outputs(join: PointInTimeJoin, requested: RequestedView, values: str, names: SpineNames) -> Iterator[exp.Expression]:
+    for feature, name in zip(requested.features, requested.output_names, strict=True):
+        if join.boxed and is_nested(feature.value_type):
+            seen = exp.If(this=not_null(column(names.row_number, values)), true=exp.array(column(name, values)))
+            yield named(exp.Case(ifs=[seen], default=exp.array()), name)
+        else:
+            yield column(name, values)
 
 
 def _matched(scope: ViewScope) -> list[NamedQuery]:
@@ -296,9 +311,16 @@ def _prefixes(join: PointInTimeJoin, dialect: Dialect) -> Sequence[str]:
 
 def _numbered_spine(spine: Spine, names: SpineNames, dialect: Dialect) -> exp.Select:
     ours = spine.row_number is not None
-    number = column(spine.row_number) if spine.row_number is not None else numbered(dialect)
+    number = column(spine.row_number) if spine.row_number is not None else _number(spine, dialect)
     columns = [named(column(each.name if ours else each.stored_name), each.name) for each in spine.columns]
     return exp.select(named(number, names.row_number), *columns).from_(spine.source)
+
+
+def _number(spine: Spine, dialect: Dialect) -> exp.Expression:
+    if dialect.ctes_run_once:
+        return numbered(dialect)
+    # Rows that are alike in everything may change places from one reading to the next, and others may not.
+    return row_number((), [ascending(column(each.stored_name)) for each in spine.columns], dialect)
 
 
 def _asked(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Select:

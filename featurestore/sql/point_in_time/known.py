@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import ascending, column, descending, joined, named, table, window
+from featurestore.sql.expressions import ascending, column, descending, joined, named, row_number, table, window
 from featurestore.sql.history import as_known
 
 from .join import NamedQuery, ViewScope
@@ -47,6 +47,7 @@ def _known_in_order_of_writing(scope: ViewScope) -> list[NamedQuery]:
     numbered, latest = scope.cte("numbered"), scope.cte("newest")
     version = column(names.version)
     in_order = [ascending(column(names.event_timestamp)), ascending(column(names.created_timestamp))]
+    place = row_number(keys, in_order, scope.history.dialect)
     newest_version = "newest_version" if names.version == "version" else f"newest_{names.version}"
     # At one instant the greatest version stands first, so that the others of that instant are left out whatever frames there are.
     by_known = [ascending(column(names.known_at)), descending(version.copy())]
@@ -54,7 +55,7 @@ def _known_in_order_of_writing(scope: ViewScope) -> list[NamedQuery]:
     columns = [*keys, *(column(name) for name in (names.event_timestamp, names.created_timestamp, names.known_at, names.version))]
     return [
         (scope.cte("rows"), _thin_rows(scope)),
-        (numbered, exp.select("*", named(window(exp.RowNumber(), keys, in_order), names.version)).from_(table(scope.cte("rows")))),
+        (numbered, exp.select("*", named(place, names.version)).from_(table(scope.cte("rows")))),
         (latest, exp.select("*", named(so_far, newest_version)).from_(table(numbered))),
         (scope.cte("known"), exp.select(*columns).from_(table(latest)).where(version.eq(column(newest_version)))),
     ]

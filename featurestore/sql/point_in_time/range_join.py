@@ -13,7 +13,7 @@ from sqlglot import exp
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.aggregates import PARTS, Aggregates, Deviation, Total
 from featurestore.sql.event_inputs import DOUBLE, double
-from featurestore.sql.expressions import BIGINT, column, earlier, joined, named, table
+from featurestore.sql.expressions import column, earlier, joined, named, table, whole_number
 
 from .join import NamedQuery, ViewScope
 from .windows import MEASURES, any_event, events, features, kept, known_at, longest_window, needed
@@ -68,7 +68,7 @@ def _summed_deviation(scope: ViewScope, deviation: Deviation) -> exp.Expression:
     extent = exp.Nullif(this=column(deviation.extent_name, means), expression=zero)
     share = exp.paren(exp.Div(this=away, expression=extent, typed=True, safe=False))
     parts = exp.Mul(this=exp.Mul(this=share, expression=share.copy()), expression=double(PARTS))
-    counted = exp.cast(exp.cast(exp.Floor(this=parts), BIGINT), exp.DataType.build(dialect.wide_integer, dialect=dialect.name))
+    counted = exp.cast(whole_number(exp.Floor(this=parts), dialect), exp.DataType.build(dialect.wide_integer, dialect=dialect.name))
     return Total.SUM.of(_inside(scope, counted, deviation.window))
 
 

@@ -29,13 +29,14 @@ def values_by_timestamp(scope: ViewScope, requested: RequestedView) -> list[Name
     place = unused("place", [row_number, *requested.output_names])
     outputs = [row_number, *requested.output_names]
     untied = exp.select(*(column(name, single) for name in outputs)).from_(table(single))
+    single_rows = alone(untied, single, tied, [row_number], scope.history.dialect)
     return [
         values,
         (single, found),
         (tied, several(exp.select().from_(table(single)), [column(row_number)])),
         (scope.cte("rivals"), _rows(scope, scope.view.features)),
         (ranked, _ranked(scope, requested, place)),
-        (scope.cte("values"), exp.union(alone(untied, single, tied, [row_number]), first_ranked(ranked, place, outputs), distinct=False)),
+        (scope.cte("values"), exp.union(single_rows, first_ranked(ranked, place, outputs), distinct=False)),
     ]
 
 
