@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 from histories import DURATIONS, MOMENTS, PARIS, TICK, keys_of
 from hypothesis import strategies as st
-from reference import Row, Rules, Windowed
+from reference import Row, Rules, Windowed, instant
 
 from featurestore.arrow import arrow_type
 from featurestore.registry.aggregations import AggregateFunction, feature_name
@@ -48,6 +48,9 @@ FILTERS: Mapping[str | None, Callable[[Row], bool] | None] = {
 }
 """Filters as they are declared, and what they mean."""
 
+Asked: TypeAlias = tuple[tuple[object, ...], datetime | date | None]
+"""A key, and the instant as of which it is asked about."""
+
 WINDOWS = st.sampled_from([timedelta(minutes=30), timedelta(hours=1), timedelta(hours=2), timedelta(days=1), timedelta(hours=1) + TICK])
 
 
@@ -60,7 +63,7 @@ class EventWorld:
     windowed: tuple[Windowed, ...]
     events: tuple[Row, ...]
     spine_type: ValueType
-    spine: tuple[tuple[tuple[object, ...], datetime | date | None], ...]
+    spine: tuple[Asked, ...]
 
     @property
     def longest(self) -> timedelta:
@@ -109,13 +112,30 @@ def event_worlds(draw: st.DrawFn, functions: frozenset[AggregateFunction] = froz
         late_data=LateData.AS_KNOWN if rules.as_known else LateData.AS_EVENT,
         exact_for=draw(st.sampled_from([timedelta(minutes=30), timedelta(hours=3), timedelta(days=1)])),
     )
-    key_values = draw(keys_of(view))
-    events = draw(st.lists(_events(view, st.sampled_from(key_values)), max_size=14))
+    key_values = draw(keys_of(view))[:2]
+    events = draw(st.lists(_events(view, st.sampled_from(key_values)), min_size=draw(st.sampled_from([0, 4, 8])), max_size=14))
     spine_type = draw(st.sampled_from([TIMESTAMP, TIMESTAMP, TIMESTAMP_UTC, DATE]))
-    asked_keys = st.one_of(st.sampled_from(key_values), st.just((*key_values[0][:-1], None)))
-    moments = _moments(spine_type)
-    spine = draw(st.lists(st.tuples(asked_keys, st.one_of(moments, moments, moments, st.none())), max_size=12))
+    asked = st.one_of(_at_an_edge(view, events, spine_type), _at_an_edge(view, events, spine_type), _anywhere(key_values, spine_type))
+    spine = draw(st.lists(asked, min_size=draw(st.sampled_from([0, 4, 8])), max_size=12))
     return EventWorld(view, rules, windowed, tuple(events), spine_type, tuple([*spine, *spine[:1]]))
+
+
+def _at_an_edge(view: FeatureView, events: Sequence[Row], spine_type: ValueType) -> st.SearchStrategy[Asked]:
+    """An event's key, at the instant at which it comes to count or leaves a window, or a microsecond beside it."""
+    happened = [(event.keys, moment) for event in events if (moment := instant(event.event_timestamp)) is not None]
+    if not happened:
+        return st.nothing()
+    offsets = st.sampled_from([timedelta(0), view.available_after, *view.windows, *view.windows])
+    nudges = st.sampled_from([timedelta(0), timedelta(0), TICK, -TICK])
+    return st.builds(
+        lambda event, offset, nudge: (event[0], _of_type(event[1] + offset + nudge, spine_type)), st.sampled_from(happened), offsets, nudges
+    )
+
+
+def _anywhere(keys: Sequence[tuple[object, ...]], spine_type: ValueType) -> st.SearchStrategy[Asked]:
+    moments = _moments(spine_type)
+    asked_keys = st.one_of(st.sampled_from(keys), st.sampled_from(keys), st.just((*keys[0][:-1], None)))
+    return st.tuples(asked_keys, st.one_of(moments, moments, moments, st.none()))
 
 
 @st.composite
@@ -158,8 +178,10 @@ def _events(view: FeatureView, keys: st.SearchStrategy[tuple[object, ...]]) -> s
 
 
 def _moments(value_type: ValueType) -> st.SearchStrategy[datetime | date]:
+    return MOMENTS.map(lambda moment: _of_type(moment, value_type))
+
+
+def _of_type(moment: datetime, value_type: ValueType) -> datetime | date:
     if value_type == DATE:
-        return MOMENTS.map(lambda moment: moment.date())
-    if value_type == TIMESTAMP_UTC:
-        return MOMENTS.map(lambda moment: moment.replace(tzinfo=timezone.utc).astimezone(PARIS))
-    return MOMENTS
+        return moment.date()
+    return moment.replace(tzinfo=timezone.utc).astimezone(PARIS) if value_type == TIMESTAMP_UTC else moment
