@@ -61,8 +61,10 @@ class StagedFiles:
         """A new folder: where the target says, else on this machine where Spark runs here, else beside the warehouse's own tables."""
         if profile.staging is not None:
             return cls(spark, f"{profile.staging.rstrip('/')}/{_unique()}", local=False)
-        if profile.remote is None and spark.sparkContext.master.startswith("local"):
-            beside = spark.sparkContext.getConf().get("spark.local.dir")
+        # A session of Spark Connect has no context.
+        context = getattr(spark, "sparkContext", None)
+        if context is not None and context.master.startswith("local"):
+            beside = context.getConf().get("spark.local.dir")
             return cls(spark, tempfile.mkdtemp(prefix="featurestore-", dir=beside), local=True)
         return cls(spark, f"{spark.conf.get('spark.sql.warehouse.dir').rstrip('/')}/{_unique()}", local=False)
 
