@@ -23,7 +23,7 @@
 {{ ctes.windows }} as (
 
     select
-        {{ featurestore._asked_columns(view) | join(',\n        ') }},
+        {{ featurestore._chosen_columns(view, ctes.asked) | join(',\n        ') }},
         {{ plan.measures.values() | map(attribute='sql') | join(',\n        ') }}
     {{ featurestore._beside_events(view, plan) }}
     group by {{ featurestore._asked_columns(view) | join(', ') }}
@@ -33,7 +33,7 @@
 {{ ctes.means }} as (
 
     select
-        {{ featurestore._own_columns(view, ctes.windows) | join(',\n        ') }},
+        {{ featurestore._chosen_columns(view, ctes.windows) | join(',\n        ') }},
         {{ plan.deviations.values() | map(attribute='means') | join(',\n        ') }}
     from {{ ctes.windows }}
 
@@ -41,7 +41,7 @@
 {{ ctes.deviations }} as (
 
     select
-        {{ featurestore._asked_columns(view) | join(',\n        ') }},
+        {{ featurestore._chosen_columns(view, ctes.asked) | join(',\n        ') }},
         {{ plan.deviations.values() | map(attribute='sql') | join(',\n        ') }}
     {{ featurestore._beside_events(view, plan) }}
     inner join {{ ctes.means }}
@@ -53,7 +53,7 @@
 {{ ctes.answer }} as (
 
     select
-        {{ featurestore._own_columns(view, ctes.windows) | join(',\n        ') }},
+        {{ featurestore._chosen_columns(view, ctes.windows) | join(',\n        ') }},
         {{ plan.answers | join(',\n        ') }}
     from {{ ctes.windows }}
     {%- if plan.deviations %}
@@ -92,6 +92,16 @@ from {{ ctes.asked }}
     {%- do columns.append(of ~ '.' ~ key.quoted) -%}
   {%- endfor -%}
   {{ return(columns + [of ~ '.' ~ view.names.asked_at]) }}
+{%- endmacro %}
+
+
+{#- The same in a list of what is selected, each under its own name: of a chain of joins ClickHouse calls them otherwise. -#}
+{% macro _chosen_columns(view, of) -%}
+  {%- set chosen = [] -%}
+  {%- for column in featurestore._own_columns(view, of) -%}
+    {%- do chosen.append(column ~ ' as ' ~ column[of | length + 1:]) -%}
+  {%- endfor -%}
+  {{ return(chosen) }}
 {%- endmacro %}
 
 
