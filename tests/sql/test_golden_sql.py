@@ -198,7 +198,7 @@ def queries(dialect: str) -> dict[str, exp.Expression]:
     found["windows_of_any_function"] = training(dialect, {ANY_FUNCTION.name: ViewPlan(Strategy.RANGE_JOIN)}, all_of(ANY_FUNCTION))
     found["steps"] = step_rows(PAYMENTS, AT, dialect)
     facts = dialect_named(dialect)
-    if dialect not in ("duckdb", "spark"):
+    if dialect not in ("duckdb", "spark", "clickhouse"):
         # The others are reached through dbt's adapters, and so is a spine sent to them.
         temporary = facts.temporary_tables is TemporaryTables.TEMPORARY
         target = table("#entity_df" if facts.temporary_tables is TemporaryTables.HASH else "entity_df")
