@@ -3,7 +3,7 @@
 
     python3 dev.py demo     the main job on real flights: dbt build, materialize, a training set, an online read
     python3 dev.py test     the checks and all tests
-    python3 dev.py setup    only the virtual environment, in .venv
+    python3 dev.py setup    only the virtual environment, in .venv, with all that the tests need
     python3 dev.py check    format, lint, types and imports only
     python3 dev.py bench    the benchmarks, each beside its floor
 
@@ -60,24 +60,32 @@ def main() -> int:
 
 
 def setup() -> None:
-    """Make .venv and install the package into it, with dbt and what the tests need."""
+    """Make .venv with the package, dbt, every warehouse that the tests start, and what the tests need."""
+    _install("[dbt,pandas,polars,clickhouse,postgres,spark]", "--group", "test")
+
+
+def _install(extras: str, *more: str) -> None:
+    """Make .venv, once, and install the package into it with those extras, unless that or more was done before."""
     wanted = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     done = VENV / "installed.toml"
-    if done.is_file() and done.read_text(encoding="utf-8") == wanted:
+    installed = done.read_text(encoding="utf-8") if done.is_file() else ""
+    for_all = f"# for the tests\n{wanted}"
+    if installed == for_all or (installed == wanted and not more):
         return
     _say("Setting up .venv (a minute or two, once)")
-    try:
-        venv.create(VENV, with_pip=True, clear=True)
-    except subprocess.CalledProcessError:
-        raise SystemExit("Python's venv module lacks pip here. On Debian or Ubuntu: apt-get install python3-venv") from None
-    _run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "pip")
-    _run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[dbt,pandas,polars,spark]", "--group", "test")
-    done.write_text(wanted, encoding="utf-8")
+    if installed != wanted:
+        try:
+            venv.create(VENV, with_pip=True, clear=True)
+        except subprocess.CalledProcessError:
+            raise SystemExit("Python's venv module lacks pip here. On Debian or Ubuntu: apt-get install python3-venv") from None
+        _run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "pip")
+    _run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}{extras}", *more)
+    done.write_text(for_all if more else wanted, encoding="utf-8")
 
 
 def demo() -> None:
     """Build features with dbt, publish them, make a training set, read the current values."""
-    setup()
+    _install("[dbt]")
     for arguments in DEMO:
         _say("$ fsdbt " + " ".join(f'"{word}"' if set(word) & set(" (*'") else word for word in arguments))
         _run(BIN / "fsdbt", *arguments)
@@ -132,9 +140,17 @@ def _ensure_postgres_server() -> None:
 
 
 def _ensure_java() -> None:
-    """The tests start Spark, which needs Java; no wheel carries one that it takes."""
-    if "JAVA_HOME" not in os.environ and not shutil.which("java"):
-        raise SystemExit("The tests need Java 17 or newer. On Debian or Ubuntu: apt-get install openjdk-17-jre-headless.")
+    """The tests start Spark, which needs Java 17 or newer; no wheel carries one that it takes."""
+    if "JAVA_HOME" in os.environ or shutil.which("java"):
+        return
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+        _say("$ apt-get install openjdk-17-jre-headless")
+        _run("apt-get", "update", "-qq")
+        _run("apt-get", "install", "-y", "-qq", "openjdk-17-jre-headless")
+        return
+    raise SystemExit(
+        "The tests need Java 17 or newer. On Debian or Ubuntu: apt-get install openjdk-17-jre-headless. On macOS: brew install openjdk@17"
+    )
 
 
 def _say(line: str) -> None:
