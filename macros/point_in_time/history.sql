@@ -51,7 +51,21 @@
 {%- endmacro %}
 
 
-{#- `expression as name`, or the bare column where it has that name already. -#}
-{% macro _named(expression, name) -%}
-  {{ return(expression if expression == name or expression.endswith('.' ~ name) else expression ~ ' as ' ~ name) }}
+{#- What tells the asked instants of a view apart, as columns of one of its CTEs. -#}
+{% macro _own_columns(view, of) -%}
+  {%- set columns = [] -%}
+  {%- for key in view.join_keys -%}
+    {%- do columns.append(of ~ '.' ~ key.quoted) -%}
+  {%- endfor -%}
+  {{ return(columns + [of ~ '.' ~ view.names.asked_at]) }}
+{%- endmacro %}
+
+
+{#- The same as they are selected. Where two sides of a join have a column, ClickHouse calls it `side.column` unless told otherwise. -#}
+{% macro _kept_columns(view, of) -%}
+  {%- set columns = [] -%}
+  {%- for key in view.join_keys -%}
+    {%- do columns.append(of ~ '.' ~ key.quoted ~ ' as ' ~ key.quoted) -%}
+  {%- endfor -%}
+  {{ return(columns + [of ~ '.' ~ view.names.asked_at ~ ' as ' ~ view.names.asked_at]) }}
 {%- endmacro %}

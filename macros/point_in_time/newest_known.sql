@@ -26,19 +26,13 @@
 {{ ctes.found }} as (
 
     select
-        {%- for key in view.join_keys %}
-        {{ ctes.seen }}.{{ key.quoted }},
-        {%- endfor %}
-        {{ ctes.seen }}.{{ names.asked_at }},
+        {{ featurestore._kept_columns(view, ctes.seen) | join(',\n        ') }},
         {%- for feature in view.requested %}
-        {{ featurestore._named(featurestore.nullable(ctes.history ~ '.' ~ feature.quoted, feature.data_type), feature.quoted) }},
+        {{ featurestore.nullable(ctes.history ~ '.' ~ feature.quoted, feature.data_type) }} as {{ feature.quoted }},
         {%- endfor %}
         row_number() over (
             partition by
-                {%- for key in view.join_keys %}
-                {{ ctes.seen }}.{{ key.quoted }},
-                {%- endfor %}
-                {{ ctes.seen }}.{{ names.asked_at }}
+                {{ featurestore._own_columns(view, ctes.seen) | join(',\n                ') }}
             order by
                 {{ featurestore._order_among_equals(view, ctes.history) | join(',\n                ') }}
         ) as {{ names.place }}
@@ -164,10 +158,7 @@ select
 {{ ctes.seen }} as (
 
     select
-        {%- for key in view.join_keys %}
-        {{ ctes.asked }}.{{ key.quoted }},
-        {%- endfor %}
-        {{ ctes.asked }}.{{ names.asked_at }},
+        {{ featurestore._kept_columns(view, ctes.asked) | join(',\n        ') }},
         1 as {{ names.is_asked }},
         max({{ ctes.known }}.{{ names.happened_at }}) as {{ names.newest }}
     from {{ ctes.asked }}
@@ -177,11 +168,7 @@ select
         and {{ ctes.known }}.{{ key.quoted }} = {{ ctes.asked }}.{{ key.quoted }}
         {%- endfor %}
     where {{ ctes.known }}.{{ names.ends_at }} is null or {{ ctes.asked }}.{{ names.asked_at }} < {{ ctes.known }}.{{ names.ends_at }}
-    group by
-        {%- for key in view.join_keys %}
-        {{ ctes.asked }}.{{ key.quoted }},
-        {%- endfor %}
-        {{ ctes.asked }}.{{ names.asked_at }}
+    group by {{ featurestore._own_columns(view, ctes.asked) | join(', ') }}
 
 )
 {%- endmacro %}

@@ -23,17 +23,17 @@
 {{ ctes.windows }} as (
 
     select
-        {{ featurestore._chosen_columns(view, ctes.asked) | join(',\n        ') }},
+        {{ featurestore._kept_columns(view, ctes.asked) | join(',\n        ') }},
         {{ plan.measures.values() | map(attribute='sql') | join(',\n        ') }}
     {{ featurestore._beside_events(view, plan) }}
-    group by {{ featurestore._asked_columns(view) | join(', ') }}
+    group by {{ featurestore._own_columns(view, ctes.asked) | join(', ') }}
 
 ),
 {%- if plan.deviations %}
 {{ ctes.means }} as (
 
     select
-        {{ featurestore._chosen_columns(view, ctes.windows) | join(',\n        ') }},
+        {{ featurestore._kept_columns(view, ctes.windows) | join(',\n        ') }},
         {{ plan.deviations.values() | map(attribute='means') | join(',\n        ') }}
     from {{ ctes.windows }}
 
@@ -41,19 +41,19 @@
 {{ ctes.deviations }} as (
 
     select
-        {{ featurestore._chosen_columns(view, ctes.asked) | join(',\n        ') }},
+        {{ featurestore._kept_columns(view, ctes.asked) | join(',\n        ') }},
         {{ plan.deviations.values() | map(attribute='sql') | join(',\n        ') }}
     {{ featurestore._beside_events(view, plan) }}
     inner join {{ ctes.means }}
         on {{ featurestore._same_asked(view, ctes.means, ctes.asked) }}
-    group by {{ featurestore._asked_columns(view) | join(', ') }}
+    group by {{ featurestore._own_columns(view, ctes.asked) | join(', ') }}
 
 ),
 {%- endif %}
 {{ ctes.answer }} as (
 
     select
-        {{ featurestore._chosen_columns(view, ctes.windows) | join(',\n        ') }},
+        {{ featurestore._kept_columns(view, ctes.windows) | join(',\n        ') }},
         {{ plan.answers | join(',\n        ') }}
     from {{ ctes.windows }}
     {%- if plan.deviations %}
@@ -82,31 +82,6 @@ from {{ ctes.asked }}
         {%- for key in view.join_keys %}
         and {{ ctes.events }}.{{ key.quoted }} = {{ ctes.asked }}.{{ key.quoted }}
         {%- endfor %}
-{%- endmacro %}
-
-
-{#- What tells the asked instants of a view apart, as columns of one of its CTEs. -#}
-{% macro _own_columns(view, of) -%}
-  {%- set columns = [] -%}
-  {%- for key in view.join_keys -%}
-    {%- do columns.append(of ~ '.' ~ key.quoted) -%}
-  {%- endfor -%}
-  {{ return(columns + [of ~ '.' ~ view.names.asked_at]) }}
-{%- endmacro %}
-
-
-{#- The same in a list of what is selected, each under its own name: of a chain of joins ClickHouse calls them otherwise. -#}
-{% macro _chosen_columns(view, of) -%}
-  {%- set chosen = [] -%}
-  {%- for column in featurestore._own_columns(view, of) -%}
-    {%- do chosen.append(column ~ ' as ' ~ column[of | length + 1:]) -%}
-  {%- endfor -%}
-  {{ return(chosen) }}
-{%- endmacro %}
-
-
-{% macro _asked_columns(view) -%}
-  {{ return(featurestore._own_columns(view, view.ctes.asked)) }}
 {%- endmacro %}
 
 
