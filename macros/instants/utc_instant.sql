@@ -47,8 +47,10 @@
     {{ return('timestamp_seconds(unix_date(' ~ expression ~ ') * 86400L)') }}
   {%- elif data_type == 'timestamp_ntz' -%}
     {{ return("timestamp_micros(timestampdiff(microsecond, timestamp_ntz '1970-01-01 00:00:00', " ~ expression ~ '))') }}
+  {%- elif data_type == 'timestamp' -%}
+    {{ return(expression) }}
   {%- endif -%}
-  {{ return('cast(' ~ expression ~ ' as timestamp)') }}
+  {{ return('cast(' ~ expression ~ ' as timestamp_ltz)') }}
 {%- endmacro %}
 
 {% macro snowflake__as_utc(expression, data_type) -%}

@@ -127,7 +127,7 @@ from {{ ctes.asked }}
 {#- The value of one feature, said by columns of measures, deviations and last values. -#}
 {% macro _answer_of_window(plan, aggregation) -%}
   {%- set function = aggregation.function -%}
-  {%- set bigint = featurestore.type_bigint() -%}
+  {%- set bigint = featurestore.type_int64() -%}
   {%- if function == 'count' -%}
     {{ return('cast(' ~ featurestore._measure(plan, 'count', 'value', aggregation) ~ ' as ' ~ bigint ~ ')') }}
   {%- elif function == 'count_distinct' -%}
@@ -151,7 +151,7 @@ from {{ ctes.asked }}
   {%- endif -%}
   {%- set total = featurestore._measure(plan, 'sum', 'value', aggregation) -%}
   {%- set scale = modules.re.match('^(?:decimal|numeric|number|bignumeric|dec)\\s*\\(\\s*\\d+\\s*,\\s*(\\d+)\\s*\\)', aggregation.column.data_type | lower) -%}
-  {%- set type = featurestore.widest_decimal(scale.group(1)) if scale else featurestore.type_bigint() -%}
+  {%- set type = featurestore.widest_decimal(scale.group(1)) if scale else featurestore.type_int64() -%}
   {{ return('cast(' ~ total ~ ' as ' ~ type ~ ')') }}
 {%- endmacro %}
 
@@ -198,7 +198,7 @@ from {{ ctes.asked }}
     {%- set away = '(cast(' ~ ctes.events ~ '.' ~ value ~ ' as ' ~ double ~ ') - ' ~ ctes.means ~ '.' ~ mean ~ ')' -%}
     {%- set share = '(' ~ away ~ ' / nullif(' ~ ctes.means ~ '.' ~ apart ~ ', cast(0 as ' ~ double ~ ')))' -%}
     {%- set parts = 'floor(' ~ share ~ ' * ' ~ share ~ ' * ' ~ featurestore._double('1.152921504606847e18') ~ ')' -%}
-    {%- set counted = 'cast(cast(' ~ parts ~ ' as ' ~ featurestore.type_bigint() ~ ') as ' ~ featurestore.wide_integer() ~ ')' -%}
+    {%- set counted = 'cast(cast(' ~ parts ~ ' as ' ~ featurestore.type_int64() ~ ') as ' ~ featurestore.wide_integer() ~ ')' -%}
     {%- set inside = ctes.events ~ '.' ~ plan.untils[aggregation.window_name] ~ ' > ' ~ ctes.asked ~ '.' ~ plan.view.names.asked_at -%}
     {%- do plan.deviations.update({number: {
       'means': featurestore._mean_of_window(plan, aggregation) ~ ' as ' ~ mean ~ ',\n        ' ~ extent ~ ' as ' ~ apart,

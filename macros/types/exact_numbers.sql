@@ -56,7 +56,7 @@
 {%- endmacro %}
 
 {% macro default__float_units(value) -%}
-  {%- set wide, bigint = featurestore.wide_integer(), featurestore.type_bigint() -%}
+  {%- set wide, bigint = featurestore.wide_integer(), featurestore.type_int64() -%}
   {%- set coarse = value ~ ' * ' ~ featurestore._double('2048') -%}
   {%- set rest = '(' ~ coarse ~ ' - floor(' ~ coarse ~ ')) * ' ~ featurestore._double('9007199254740992') -%}
   {{ return(
@@ -70,15 +70,15 @@
 {%- endmacro %}
 
 
-{#- Integers of 64 bits, or null. -#}
-{% macro type_bigint() -%}
-  {{ return(adapter.dispatch('type_bigint', 'featurestore')()) }}
+{#- Integers of 64 bits, or null. Not called as dbt calls its own, which would find this one where this package is the project that is built. -#}
+{% macro type_int64() -%}
+  {{ return(adapter.dispatch('type_int64', 'featurestore')()) }}
 {%- endmacro %}
 
-{% macro default__type_bigint() -%}
+{% macro default__type_int64() -%}
   {{ return(dbt.type_bigint()) }}
 {%- endmacro %}
 
-{% macro clickhouse__type_bigint() -%}
+{% macro clickhouse__type_int64() -%}
   {{ return('Nullable(Int64)') }}
 {%- endmacro %}

@@ -133,6 +133,7 @@ def test_it_compiles_before_anything_is_built(project: Path, tmp_path: Path) -> 
         ("a_spine_of_text", "`spine` is the relation whose rows are asked about, like spine=ref('departures')"),
         ("a_spine_of_unknown_type", "The type of 'event_timestamp' of the spine '__dbt__cte__untyped_labels' is not known"),
         ("view_with_an_unknown_column", "'no_such_column' has no column 'orderd_at'. Did you mean 'ordered_at'?"),
+        ("window_with_an_unknown_function", "'no_such_function' has an aggregation by 'medain', and there is no such function."),
         ("a_label_sees_the_order_before_it", "dbt shows no feature views to a unit test"),
     ],
 )

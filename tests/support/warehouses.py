@@ -84,7 +84,14 @@ WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
             "test_the_types_of_a_table_are_known[int8]": "PostgreSQL's smallest integer has 16 bits",
         },
     ),
-    "spark": WarehouseUnderTest(local_spark, examples=5),
+    "spark": WarehouseUnderTest(
+        local_spark,
+        examples=5,
+        gaps={
+            "test_macro_python_and_reference_agree_on_random_histories": "this Spark's tables are in memory, where no dbt sees them; "
+            "what the macro answers on Spark is compared over the reference project",
+        },
+    ),
     "clickhouse": WarehouseUnderTest(
         clickhouse_server,
         examples=25,
