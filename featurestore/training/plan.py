@@ -103,7 +103,7 @@ def _windows_strategy(requested: RequestedView, dialect: Dialect, rows_per_key: 
     cannot = frame_cannot(requested, dialect)
     if cannot is not None:
         return Strategy.RANGE_JOIN, f"{cannot}, so each row of the spine is joined to the events of its longest window."
-    asked = f"The spine asks about a key about {rows_per_key:,.0f} times"
+    asked = "The spine asks about a key about " + ("once" if round(rows_per_key) == 1 else f"{rows_per_key:,.0f} times")
     if rows_per_key < CROWDED:
         return Strategy.RANGE_JOIN, f"{asked}: few enough to join each to the events of its longest window."
     return (
