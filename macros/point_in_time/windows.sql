@@ -197,8 +197,8 @@ from {{ ctes.asked }}
     {%- set name = featurestore._plan_name(plan, 'deviation_' ~ aggregation.window_name) -%}
     {%- set away = '(cast(' ~ ctes.events ~ '.' ~ value ~ ' as ' ~ double ~ ') - ' ~ ctes.means ~ '.' ~ mean ~ ')' -%}
     {%- set share = '(' ~ away ~ ' / nullif(' ~ ctes.means ~ '.' ~ apart ~ ', cast(0 as ' ~ double ~ ')))' -%}
-    {%- set parts = 'floor(' ~ share ~ ' * ' ~ share ~ ' * ' ~ featurestore._double('1.152921504606847e18') ~ ')' -%}
-    {%- set counted = 'cast(cast(' ~ parts ~ ' as ' ~ featurestore.type_int64() ~ ') as ' ~ featurestore.wide_integer() ~ ')' -%}
+    {%- set parts = share ~ ' * ' ~ share ~ ' * ' ~ featurestore._double('1.152921504606847e18') -%}
+    {%- set counted = 'cast(' ~ featurestore.whole_number(parts) ~ ' as ' ~ featurestore.wide_integer() ~ ')' -%}
     {%- set inside = ctes.events ~ '.' ~ plan.untils[aggregation.window_name] ~ ' > ' ~ ctes.asked ~ '.' ~ plan.view.names.asked_at -%}
     {%- do plan.deviations.update({number: {
       'means': featurestore._mean_of_window(plan, aggregation) ~ ' as ' ~ mean ~ ',\n        ' ~ extent ~ ' as ' ~ apart,

@@ -56,17 +56,32 @@
 {%- endmacro %}
 
 {% macro default__float_units(value) -%}
-  {%- set wide, bigint = featurestore.wide_integer(), featurestore.type_int64() -%}
+  {%- set wide = featurestore.wide_integer() -%}
   {%- set coarse = value ~ ' * ' ~ featurestore._double('2048') -%}
   {%- set rest = '(' ~ coarse ~ ' - floor(' ~ coarse ~ ')) * ' ~ featurestore._double('9007199254740992') -%}
   {{ return(
-    'cast(cast(cast(floor(' ~ coarse ~ ') as ' ~ bigint ~ ') as ' ~ wide ~ ') * cast(9007199254740992 as ' ~ wide ~ ')'
-    ~ ' + cast(cast(floor(' ~ rest ~ ') as ' ~ bigint ~ ') as ' ~ wide ~ ') as ' ~ wide ~ ')'
+    'cast(cast(' ~ featurestore.whole_number(coarse) ~ ' as ' ~ wide ~ ') * cast(9007199254740992 as ' ~ wide ~ ')'
+    ~ ' + cast(' ~ featurestore.whole_number(rest) ~ ' as ' ~ wide ~ ') as ' ~ wide ~ ')'
   ) }}
 {%- endmacro %}
 
 {% macro duckdb__float_units(value) -%}
   {{ return('cast(floor(' ~ value ~ ' * ' ~ featurestore._double('1.8446744073709552e19') ~ ') as hugeint)') }}
+{%- endmacro %}
+
+
+{#- A float without its fraction, as an integer of 64 bits. Whether it is one of that size is for a CASE around it to ask. -#}
+{% macro whole_number(value) -%}
+  {{ return(adapter.dispatch('whole_number', 'featurestore')(value)) }}
+{%- endmacro %}
+
+{% macro default__whole_number(value) -%}
+  {{ return('cast(floor(' ~ value ~ ') as ' ~ featurestore.type_int64() ~ ')') }}
+{%- endmacro %}
+
+{#- There, CASE computes the branches that it does not take, too. -#}
+{% macro clickhouse__whole_number(value) -%}
+  {{ return('accurateCastOrNull(floor(' ~ value ~ "), 'Int64')") }}
 {%- endmacro %}
 
 
