@@ -7,19 +7,21 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from asking import comparable
 from asking_windows import near
 from event_histories import EventWorld
 from histories import World
 from reference import features_at, windows_at
 from sqlglot import exp
-from warehouses import WAREHOUSES, RunningWarehouse, opened
+from warehouses import WAREHOUSES, RunningWarehouse, of_its_own, opened
 from world_project import ASKED_AT, AskedWorld, run_worlds, some_worlds
 
 from featurestore import FeatureStore, ref
 from featurestore.sql.expressions import relation
 
 
+@pytest.mark.parametrize("warehouse_name", of_its_own(), scope="session")
 def test_macro_python_and_reference_agree_on_random_histories(warehouse_name: str, running: RunningWarehouse, tmp_path: Path) -> None:
     asked = some_worlds(max(3, WAREHOUSES[warehouse_name].examples // 5), str(running.output["type"]))
     project = run_worlds(tmp_path, running, asked).project

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 from dbt_command import DbtRun, copy_package, run_dbt, warnings_of
 from sqlglot import exp
-from warehouses import WAREHOUSES, RunningWarehouse
+from warehouses import RunningWarehouse, of_its_own
 
 from featurestore import FeatureStore, ref
 from featurestore.registry.definitions import FeatureView, Relation
@@ -76,9 +76,7 @@ def elsewhere(running: RunningWarehouse, warehouse_name: str, tmp_path_factory: 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """DuckDB is what the others are compared with."""
     if "warehouse_name" in metafunc.fixturenames:
-        others = [name for name in WAREHOUSES if name != "duckdb"]
-        marked = [pytest.param(name, marks=pytest.mark.xdist_group(f"warehouse {name}"), id=name) for name in others]
-        metafunc.parametrize("warehouse_name", marked, scope="session")
+        metafunc.parametrize("warehouse_name", of_its_own(but="duckdb"), scope="session")
 
 
 def feature_store(run: DbtRun, target: str, at: datetime, folder: Path) -> FeatureStore:
@@ -99,8 +97,10 @@ def rows_of(built: DbtRun, query: str) -> pa.Table:
 
 
 def in_order(answer: pa.Table) -> pa.Table:
-    """The rows of a spine that a warehouse gave in an order of its own, in one order."""
+    """The rows of a spine that a warehouse gave in an order of its own, in one order, and its instants (zoned on Spark) as naive UTC."""
     spine = ["event_timestamp", "carrier", "flight_number", "origin", "destination", "tailnum"]
+    naive = answer.column("event_timestamp").cast(pa.timestamp("us"))
+    answer = answer.set_column(answer.column_names.index("event_timestamp"), "event_timestamp", naive)
     return answer.sort_by([(name, "ascending") for name in spine]).combine_chunks()
 
 

@@ -124,6 +124,12 @@ WAREHOUSES: Mapping[str, WarehouseUnderTest] = {
 }
 
 
+def of_its_own(but: str = "") -> list[Any]:
+    """The warehouses, each by its own driver: what dbt itself makes in one does not depend on how we reach it."""
+    names = [name for name in WAREHOUSES if not name.startswith("adapter-") and name != but]
+    return [pytest.param(name, marks=pytest.mark.xdist_group(f"warehouse {name}"), id=name) for name in names]
+
+
 def pairs_with_stores() -> list[Any]:
     """Warehouses and stores that the law is tried in: the default warehouse with every store, and every other with one."""
     pairs = [("duckdb", "embedded"), ("duckdb", "redis"), *((name, "redis") for name in WAREHOUSES if name != "duckdb")]
