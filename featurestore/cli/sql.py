@@ -62,6 +62,6 @@ def sql(
 
 def spine_of(text: str) -> object:
     """`ref('departures')` as a reference to that model; anything else is SQL text."""
-    from featurestore.training.spine import parse_spine
+    from featurestore.training.entity_df import parse_spine
 
     return parse_spine(text)

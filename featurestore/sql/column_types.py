@@ -19,7 +19,8 @@ from featurestore.registry.value_types import (
 )
 
 from .dialects import Dialect
-from .expressions import text_type, timestamp_type
+from .expressions import text_type
+from .instants import timestamp_type
 
 _NUMERIC_SCALE = 9
 """The greatest scale of BigQuery's NUMERIC; what has more is a BIGNUMERIC."""

@@ -24,16 +24,14 @@ from .expressions import (
     endless_first,
     feature_value,
     greatest_first,
-    instant,
     is_null,
     key_value,
-    later,
     named,
     not_null,
     relation,
-    stored_as,
     unused,
 )
+from .instants import instant, later, stored_as
 
 
 @dataclass(frozen=True, slots=True)

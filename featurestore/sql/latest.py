@@ -19,9 +19,7 @@ from .expressions import (
     any_of,
     column,
     digest_where,
-    earlier,
     hashable,
-    instant_literal,
     is_null,
     joined,
     named,
@@ -29,12 +27,12 @@ from .expressions import (
     smallest_where,
     table,
     text_type,
-    timestamp_type,
     unused,
     window,
     with_ctes,
 )
 from .history import History, as_known, history_names
+from .instants import earlier, instant_literal, timestamp_type
 from .ties import alone, first_ranked, several
 
 

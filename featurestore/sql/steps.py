@@ -20,8 +20,9 @@ from featurestore.registry.registry import RequestedView
 from featurestore.registry.value_types import STRING, TIMESTAMP, StringType
 
 from .dialects import Dialect, dialect_named
-from .expressions import ascending, column, earlier, instant_literal, later, named, table, unused, window, with_ctes
+from .expressions import ascending, column, named, table, unused, window, with_ctes
 from .history import History, history_names, known_differs
+from .instants import earlier, instant_literal, later
 from .point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query
 from .point_in_time.range_frame import frame_cannot
 

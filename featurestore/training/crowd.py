@@ -10,7 +10,8 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import FeatureView
 from featurestore.sql.dialects import Dialect
-from featurestore.sql.expressions import column, instant, named, table
+from featurestore.sql.expressions import column, named, table
+from featurestore.sql.instants import instant
 from featurestore.timestamps import FIRST_INSTANT, LAST_INSTANT, from_micros
 from featurestore.warehouse.base import WarehouseSession
 

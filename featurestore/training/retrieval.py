@@ -29,12 +29,13 @@ from featurestore.sql.point_in_time.join import PointInTimeJoin, ViewPlan, point
 from featurestore.warehouse.base import IndexedSession, Warehouse, WarehouseSession, time_travel_point
 
 from .crowd import crowd_of
+from .entity_df import spine_source
 from .limits import check_table_names, check_width, with_full_names, with_short_names
 from .lock import Answered, Lock, LockedColumn, LockedWarehouse, Origin, holds_credential, make_lock, to_json
 from .parquet_files import checked_target, write_parquet
 from .plan import Decision, Explanation, decide, decide_windows, is_lookup_index
 from .recorded import RecordedAnswer
-from .spine import UPLOADED, LoadedSpine, SpineSource, SpineUse, checked_spine, spine_source
+from .spine import UPLOADED, LoadedSpine, SpineSource, SpineUse, checked_spine
 
 if TYPE_CHECKING:
     import pandas as pd

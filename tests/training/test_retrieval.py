@@ -20,9 +20,10 @@ from featurestore.errors import EntityDataframeError, RequestError, WarehouseErr
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.registry.value_types import INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, DecimalType
+from featurestore.training.entity_df import parse_spine
 from featurestore.training.parquet_files import ParquetRows
 from featurestore.training.retrieval import RetrievalJob, historical_features
-from featurestore.training.spine import Ref, parse_spine, ref
+from featurestore.training.spine import Ref, ref
 from featurestore.warehouse.duckdb import DuckDBWarehouse
 
 CUSTOMER, SHOP = Entity("customer", (Column("customer_id", INT64),)), Entity("shop", (Column("shop", STRING),))

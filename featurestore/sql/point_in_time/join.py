@@ -22,9 +22,7 @@ from featurestore.sql.dialects import Dialect
 from featurestore.sql.expressions import (
     ascending,
     column,
-    earlier,
     fitting,
-    instant,
     joined,
     key_value,
     named,
@@ -36,6 +34,7 @@ from featurestore.sql.expressions import (
     with_ctes,
 )
 from featurestore.sql.history import History, HistoryNames, as_known, history_names
+from featurestore.sql.instants import earlier, instant
 
 
 class Strategy(str, Enum):

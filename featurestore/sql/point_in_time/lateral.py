@@ -10,8 +10,9 @@ from __future__ import annotations
 from sqlglot import exp
 
 from featurestore.registry.registry import RequestedView
-from featurestore.sql.expressions import any_of, column, earlier, identifier, is_null, named, table
+from featurestore.sql.expressions import any_of, column, identifier, is_null, named, table
 from featurestore.sql.history import as_known
+from featurestore.sql.instants import earlier
 
 from .join import NamedQuery, ViewScope
 

@@ -15,18 +15,9 @@ from featurestore.registry.aggregations import AggregateFunction
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.aggregates import Aggregates, Measure
 from featurestore.sql.dialects import Dialect
-from featurestore.sql.expressions import (
-    BIGINT,
-    column,
-    instant_literal,
-    microseconds,
-    named,
-    not_null,
-    null_of,
-    table,
-    unused,
-)
+from featurestore.sql.expressions import BIGINT, column, named, not_null, null_of, table, unused
 from featurestore.sql.history import as_known
+from featurestore.sql.instants import instant_literal, microseconds
 from featurestore.timestamps import duration_micros
 
 from .join import NamedQuery, ViewScope

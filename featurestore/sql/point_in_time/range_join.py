@@ -13,7 +13,8 @@ from sqlglot import exp
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.aggregates import PARTS, Aggregates, Deviation, Total
 from featurestore.sql.event_inputs import DOUBLE, double
-from featurestore.sql.expressions import column, earlier, joined, named, table, whole_number
+from featurestore.sql.expressions import column, joined, named, table, whole_number
+from featurestore.sql.instants import earlier
 
 from .join import NamedQuery, ViewScope
 from .windows import MEASURES, any_event, events, features, kept, known_at, longest_window, needed

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from featurestore.sql.expressions import BIGINT, ascending, column, joined, named, not_null, null_of, table, timestamp_type, window
+from featurestore.sql.expressions import BIGINT, ascending, column, joined, named, not_null, null_of, table, window
 from featurestore.sql.history import as_known
+from featurestore.sql.instants import timestamp_type
 
 from .join import NamedQuery, ViewScope, carried
 from .known import known

@@ -12,8 +12,9 @@ from sqlglot import exp
 
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.aggregates import Aggregates, Total, aggregates_of
-from featurestore.sql.expressions import column, earlier, instant_literal, joined, named, not_null, table
+from featurestore.sql.expressions import column, joined, named, not_null, table
 from featurestore.sql.history import known_differs
+from featurestore.sql.instants import earlier, instant_literal
 
 from .join import NamedQuery, ViewScope
 from .known import of_spine_keys, spine_keys
