@@ -38,8 +38,8 @@ DEMO = (
 )
 DEMO_EPILOGUE = """
 The last table is what a service would read now. The flights are from 2013, so what has a TTL (the weather, the carrier's last three
-hours) has expired long ago; what has none is as it was at the plane's last landing. Next: read README.md, or tag a model of your own
-dbt project with `fsdbt init`."""
+hours) has expired long ago, and the windows of plane_landings are empty; the rest is as it was at the plane's last landing. Next: read
+README.md, or tag a model of your own dbt project with `fsdbt init`."""
 
 
 def main() -> int:
