@@ -1,6 +1,7 @@
 """Puts the rows of a view of aggregations together: from what holds at each instant of a key, one after the other, to lists.
 
-Batches stream through. Of a key whose instants go on in the next batch, what came already waits for it; nothing else is kept.
+Batches stream through. Of a key whose instants go on in the next batch, what came already waits for it; nothing else is kept. However busy
+a key is, its row holds no more than `MOST_STEPS` instants, and is exact until the next one that it leaves out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from featurestore.codec.layout import RowSchema
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.value_types import TIMESTAMP
 from featurestore.timestamps import to_micros
+
+MOST_STEPS = 5_000
+"""So many instants of one key are stored at most: some hundred kilobytes, which every read of it has to carry."""
 
 _INSTANT = arrow_type(TIMESTAMP)
 
@@ -38,7 +42,8 @@ def stepped_rows(batches: Iterable[pa.RecordBatch], view: FeatureView, at: datet
         if waiting is not None:
             steps = pa.concat_tables([waiting, steps]).combine_chunks()
         last = _starts(steps, len(view.join_keys))[-1].as_py()
-        waiting = steps.slice(last)
+        # One more than are stored, since that one says until when they are exact.
+        waiting = steps.slice(last, MOST_STEPS + 1)
         if last:
             yield from _rows(steps.slice(0, last), view, at)
     if waiting is not None:
@@ -46,13 +51,14 @@ def stepped_rows(batches: Iterable[pa.RecordBatch], view: FeatureView, at: datet
 
 
 def _rows(steps: pa.Table, view: FeatureView, at: datetime) -> Iterator[pa.RecordBatch]:
-    columns = [_one(column) for column in steps.columns]
     width = len(view.join_keys)
+    steps, exact_until = _bounded(steps, width, to_micros(at + view.exact_for))
+    columns = [_one(column) for column in steps.columns]
     keys, instants, newest, features = columns[:width], columns[width], columns[width + 1], columns[width + 2 :]
     newest = conformed(newest, _INSTANT)
     starts = _starts(steps, width)
     begins = _marks(starts, len(instants))
-    micros = instants.cast(_INSTANT).cast(pa.int64())
+    micros = _micros(instants)
     lists = [*_stepped(micros, [newest.cast(pa.int64())], begins, starts)]
     values: dict[str, pa.Array] = {}
     for window in view.windows:
@@ -65,7 +71,6 @@ def _rows(steps: pa.Table, view: FeatureView, at: datetime) -> Iterator[pa.Recor
         lists.append(from_instants)
         values.update((feature.name, column) for (feature, _), column in zip(of_window, stepped, strict=True))
     lists += [values[feature.name] for feature in view.features]
-    exact_until = pa.array([to_micros(at + view.exact_for)], pa.int64()).take(pa.array([0] * len(starts), pa.int32()))
     event_times = _first_valid(newest, starts, begins)
     found = event_times.is_valid()
     arrays = [*(key.take(starts) for key in keys), event_times, pa.nulls(len(starts), _INSTANT), exact_until, *lists]
@@ -74,6 +79,22 @@ def _rows(steps: pa.Table, view: FeatureView, at: datetime) -> Iterator[pa.Recor
     assert len(arrays) == width + 2 + len(RowSchema.of(view).fields)
     if kept.num_rows:
         yield kept
+
+
+def _bounded(steps: pa.Table, width: int, until: int) -> tuple[pa.Table, pa.Array]:
+    """The first `MOST_STEPS` steps of each key, and until when, in microseconds, they say what holds."""
+    starts = _starts(steps, width)
+    first = starts.take(_key_numbers(_marks(starts, steps.num_rows)))
+    number = pc.subtract(pa.array(range(steps.num_rows), pa.int32()), first)
+    left_out = pc.indices_nonzero(pc.equal(number, pa.scalar(MOST_STEPS, pa.int32())))
+    stored = steps.filter(pc.less(number, pa.scalar(MOST_STEPS, pa.int32())))
+    before_it = pc.subtract(_micros(_one(steps.column(width))).take(left_out), pa.scalar(1, pa.int64()))
+    cut = before_it.take(pc.index_in(starts, first.take(left_out)))
+    return stored, pc.coalesce(cut, pa.scalar(until, pa.int64()))
+
+
+def _micros(instants: pa.Array) -> pa.Array:
+    return instants.cast(_INSTANT).cast(pa.int64())
 
 
 def _stepped(instants: pa.Array, columns: Sequence[pa.Array], begins: pa.Array, starts: pa.Array) -> list[pa.Array]:
@@ -115,10 +136,14 @@ def _marks(starts: pa.Array, count: int) -> pa.Array:
     return pc.is_in(pa.array(range(count), pa.int32()), starts)
 
 
+def _key_numbers(begins: pa.Array) -> pa.Array:
+    """Of each step, the number of its key, from 0."""
+    return pc.subtract(pc.cumulative_sum(begins.cast(pa.int32())), pa.scalar(1, pa.int32()))
+
+
 def _first_valid(column: pa.Array, starts: pa.Array, begins: pa.Array) -> pa.Array:
     """Of each key, the first of its values that is not null."""
-    key_numbers = pc.subtract(pc.cumulative_sum(begins.cast(pa.int32())), pa.scalar(1, pa.int32()))
-    first = pa.table({"key": key_numbers, "value": column}).filter(column.is_valid())
+    first = pa.table({"key": _key_numbers(begins), "value": column}).filter(column.is_valid())
     found = first.group_by("key", use_threads=False).aggregate([("value", "first")])
     places = pc.index_in(pa.array(range(len(starts)), pa.int32()), _one(found["key"]))
     return _one(found["value_first"]).take(places)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from featurestore.materialize.steps import stepped_rows
+from featurestore.materialize.steps import MOST_STEPS, stepped_rows
 from featurestore.registry.aggregations import AggregateFunction
 from featurestore.registry.definitions import Aggregation, Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.value_types import INT64, STRING, TIMESTAMP, ListType
@@ -97,3 +97,22 @@ def test_each_window_has_the_instants_at_which_it_changes(cuts: list[int]) -> No
 def test_nothing_is_no_rows() -> None:
     assert list(stepped_rows([], VIEW, AT)) == []
     assert list(stepped_rows(batches([])[0:0], VIEW, AT)) == []
+
+
+@pytest.mark.parametrize("rows_per_batch", [700, MOST_STEPS, 10 * MOST_STEPS])
+def test_a_busy_key_says_what_holds_as_long_as_its_row_can(rows_per_batch: int) -> None:
+    tick = timedelta(seconds=1)
+    count = MOST_STEPS + 300
+    busy = [("b", AT + number * tick, NEWEST, count - number, None, 0) for number in range(count)]
+    names = ("customer", "instant", "newest", "count_1d", "basket_last_1h", "count_1h")
+    types = (pa.string(), pa.timestamp("us", "UTC"), pa.timestamp("us", "UTC"), pa.int64(), pa.list_(pa.int64()), pa.int64())
+    columns = zip(*[STEPS[0], *busy, ("c", AT, NEWEST, 1, None, 0)], strict=True)
+    arrays = [pa.array(values, data_type) for values, data_type in zip(columns, types, strict=True)]
+    batches = pa.table(dict(zip(names, arrays, strict=True))).to_batches(max_chunksize=rows_per_batch)
+    found = [
+        row for batch in stepped_rows(batches, VIEW, AT) for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    ]
+    assert [row[0] for row in found] == ["a", "b", "c"]
+    assert [row[3] for row in found] == at(UNTIL, AT + MOST_STEPS * tick - timedelta(microseconds=1), UNTIL)
+    assert [len(row[7]) for row in found] == [1, MOST_STEPS, 1]
+    assert found[1][8][-1] == count - (MOST_STEPS - 1)
