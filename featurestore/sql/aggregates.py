@@ -28,7 +28,7 @@ from featurestore.registry.value_types import DecimalType, StringType
 
 from .dialects import Dialect
 from .event_inputs import DOUBLE, UNITS, UNSUMMED, Kind, double, input_expression, is_float, taken_where, type_of
-from .expressions import BIGINT, column, ordered_text, unused
+from .expressions import BIGINT, column, not_null, ordered_text, unused
 from .history import History
 
 PARTS = 2.0**60
@@ -163,9 +163,9 @@ class _Collector:
             case AggregateFunction.COUNT_DISTINCT:
                 return exp.cast(self._measure(Total.COUNT_DISTINCT, Kind.VALUE, aggregation), BIGINT)
             case AggregateFunction.MIN:
-                return self._measure(Total.MIN, Kind.VALUE, aggregation)
+                return self._extreme(Total.MIN, aggregation)
             case AggregateFunction.MAX:
-                return self._measure(Total.MAX, Kind.VALUE, aggregation)
+                return self._extreme(Total.MAX, aggregation)
             case AggregateFunction.SUM:
                 return self._sum(aggregation)
             case AggregateFunction.AVG:
@@ -174,6 +174,17 @@ class _Collector:
                 return self._deviation(aggregation)
             case AggregateFunction.LAST:
                 return self._last(aggregation)
+
+    def _extreme(self, total: Total, aggregation: Aggregation) -> exp.Expression:
+        """The least or the greatest value, where not-a-number is greater than every number, whatever the warehouse makes of it."""
+        if not is_float(aggregation) or self.history.dialect.nan_is_greatest:
+            return self._measure(total, Kind.VALUE, aggregation)
+        number = self._measure(total, Kind.NUMBER, aggregation)
+        any_other = not_null(self._measure(Total.MAX, Kind.NOT_A_NUMBER, aggregation))
+        nan = exp.cast(exp.Literal.string("NaN"), DOUBLE)
+        if total is Total.MAX:
+            return exp.Case(ifs=[exp.If(this=any_other, true=nan)], default=number)
+        return exp.Coalesce(this=number, expressions=[taken_where(any_other, nan)])
 
     def _count(self, aggregation: Aggregation) -> exp.Expression:
         if aggregation.column is None:

@@ -33,6 +33,12 @@ class Kind(str, Enum):
     """What an input says of an event."""
 
     VALUE = "value"
+    NUMBER = "number"
+    """A float where it is a number, for warehouses whose MIN and MAX do not put not-a-number above every number."""
+
+    NOT_A_NUMBER = "not_a_number"
+    """One where a float is not a number."""
+
     UNITS = "units"
     TALLY = "tally"
     EVENT = "event"
@@ -49,6 +55,10 @@ def input_expression(kind: Kind, aggregation: Aggregation, history: History) -> 
     of = aggregation.column
     value = history.raw(of)
     match kind:
+        case Kind.NUMBER:
+            return taken_where(_both(takes_part, exp.Not(this=exp.IsNan(this=value.copy()))), value)
+        case Kind.NOT_A_NUMBER:
+            return taken_where(_both(takes_part, exp.IsNan(this=value)), exp.Literal.number(1))
         case Kind.UNITS:
             summed = exp.LT(this=exp.Abs(this=value), expression=exp.Literal.number(TOO_LARGE))
             return taken_where(_both(takes_part, summed), _units(_asdouble(value.copy(), aggregation), history.dialect))

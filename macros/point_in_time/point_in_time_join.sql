@@ -30,7 +30,7 @@ with {{ asked.cte }} as (
 {%- endfor %}
 
 select
-    {{ asked.cte }}.*
+    {{ featurestore._spines_own_columns(asked) }}
   {%- for view in views -%}
     {%- for feature in view.requested %},
     {{ view.ctes.answer }}.{{ feature.quoted }} as {{ featurestore._quoted(feature.output) }}
@@ -44,6 +44,28 @@ left join {{ view.ctes.answer }}
     and {{ view.ctes.answer }}.{{ key.quoted }} = {{ featurestore._spine_key(asked, key, asked.cte) }}
     {%- endfor %}
 {%- endfor %}
+{%- endmacro %}
+
+
+{#- All columns of the spine, under their own names. -#}
+{% macro _spines_own_columns(asked) -%}
+  {{ return(adapter.dispatch('spines_own_columns', 'featurestore')(asked)) }}
+{%- endmacro %}
+
+
+{% macro default__spines_own_columns(asked) -%}
+  {{ return(asked.cte ~ '.*') }}
+{%- endmacro %}
+
+
+{#- In a chain of joins ClickHouse calls a column that a star brings `spine.tailnum`, where another relation has one of that name. -#}
+{% macro clickhouse__spines_own_columns(asked) -%}
+  {%- set named = [] -%}
+  {%- for column in asked.columns -%}
+    {%- set name = featurestore._quoted(column.name) -%}
+    {%- do named.append(asked.cte ~ '.' ~ name ~ ' as ' ~ name) -%}
+  {%- endfor -%}
+  {{ return(named | join(',\n    ')) }}
 {%- endmacro %}
 
 
