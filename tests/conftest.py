@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from warehouses import WAREHOUSES, RunningWarehouse
+
+
+def pytest_configure() -> None:
+    """Every test brings a profile of its own, whatever dbt is told around here."""
+    for name in [name for name in os.environ if name.startswith("DBT_")]:
+        del os.environ[name]
 
 
 @pytest.fixture(
