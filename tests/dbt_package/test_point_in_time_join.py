@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from asking import comparable
-from asking_windows import near
+from asking_windows import as_declared, near
 from event_histories import EventWorld
 from histories import World
 from reference import features_at, windows_at
@@ -40,7 +40,9 @@ def modelled(running: RunningWarehouse, each: AskedWorld) -> Rows:
     with opened(running).session() as session:
         rows = session.query(exp.select("*").from_(relation(running.relation(each.training_set)))).read_all()
     assert rows.column_names == [*each.spine_table().column_names, *outputs(each)]
-    return sorted(tuple(map(comparable, row.values())) for row in rows.to_pylist())
+    features = {feature.name: feature for feature in each.world.view.features}
+    declared = as_declared(rows, [features[name] for name in wanted(each)], outputs(each))
+    return sorted(tuple(map(comparable, row.values())) for row in declared.to_pylist())
 
 
 def answered(store: FeatureStore, each: AskedWorld) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,8 @@ from event_histories import EventWorld
 from reference import windows_at
 from sqlglot import exp
 
-from featurestore.registry.definitions import Column
+from featurestore.arrow import arrow_type, conformed
+from featurestore.registry.definitions import Column, Feature
 from featurestore.registry.registry import RequestedView
 from featurestore.sql.expressions import table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query, point_in_time_stages
@@ -41,7 +43,16 @@ def trained(asked: Asked, world: EventWorld, plan: ViewPlan) -> list[tuple[Any, 
     spine = Spine(table("entity_df"), (*world.view.join_keys, Column(timestamp, world.spine_type)), timestamp, "n")
     join = PointInTimeJoin(spine, (requested(world),))
     answer = asked.session.query(in_one_or_in_steps(asked, join, plan)).read_all()
-    return [tuple(map(comparable, row.values())) for row in answer.to_pylist()]
+    wanted = requested(world)
+    return [tuple(map(comparable, row.values())) for row in as_declared(answer, wanted.features, wanted.output_names).to_pylist()]
+
+
+def as_declared(answer: pa.Table, features: Sequence[Feature], names: Sequence[str]) -> pa.Table:
+    """The answer with its features in their declared types: PostgreSQL forgets the scale of the greatest of some decimals."""
+    for feature, name in zip(features, names, strict=True):
+        place, column = answer.column_names.index(name), answer.column(name).combine_chunks()
+        answer = answer.set_column(place, name, conformed(column, arrow_type(feature.value_type)))
+    return answer
 
 
 def in_one_or_in_steps(asked: Asked, join: PointInTimeJoin, plan: ViewPlan) -> exp.Select:
