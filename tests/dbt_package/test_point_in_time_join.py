@@ -21,7 +21,7 @@ from featurestore import FeatureStore, ref
 from featurestore.sql.expressions import relation
 
 
-@pytest.mark.parametrize("warehouse_name", of_its_own(), scope="session")
+@pytest.mark.parametrize("warehouse_name", of_its_own(), indirect=True)
 def test_macro_python_and_reference_agree_on_random_histories(warehouse_name: str, running: RunningWarehouse, tmp_path: Path) -> None:
     asked = some_worlds(max(3, WAREHOUSES[warehouse_name].examples // 5), str(running.output["type"]))
     project = run_worlds(tmp_path, running, asked).project

@@ -76,7 +76,7 @@ def elsewhere(running: RunningWarehouse, warehouse_name: str, tmp_path_factory: 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """DuckDB is what the others are compared with."""
     if "warehouse_name" in metafunc.fixturenames:
-        metafunc.parametrize("warehouse_name", of_its_own(but="duckdb"), scope="session")
+        metafunc.parametrize("warehouse_name", of_its_own(but="duckdb"), indirect=True)
 
 
 def feature_store(run: DbtRun, target: str, at: datetime, folder: Path) -> FeatureStore:

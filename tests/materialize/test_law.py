@@ -35,7 +35,7 @@ ORDERS = FeatureView(
 )
 APPENDED = replace(ORDERS, materialized="incremental", incremental_strategy="append")
 KEYS = [{"customer_id": key} for key in (1, 2, 3, 99)]
-pytestmark = pytest.mark.parametrize(("warehouse_name", "store"), pairs_with_stores(), scope="session")
+pytestmark = pytest.mark.parametrize(("warehouse_name", "store"), pairs_with_stores(), indirect=["warehouse_name"])
 
 
 def order(customer: int | None, hour: float, amount: str | None = "1.00", kind: str | None = "web", loaded: float | None = None) -> Row:

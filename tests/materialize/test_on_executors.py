@@ -22,7 +22,7 @@ from featurestore.registry.definitions import Column, Entity, Feature, FeatureVi
 from featurestore.registry.value_types import INT64, STRING, TIMESTAMP
 
 pytestmark = pytest.mark.parametrize(
-    "warehouse_name", [pytest.param("spark", marks=pytest.mark.xdist_group("warehouse spark"))], scope="session"
+    "warehouse_name", [pytest.param("spark", marks=pytest.mark.xdist_group("warehouse spark"))], indirect=True
 )
 VIEW = FeatureView(
     name="readings",

@@ -25,7 +25,7 @@ from featurestore.registry.definitions import Aggregation, Column, Entity, Featu
 from featurestore.registry.value_types import FLOAT64, INT64, TIMESTAMP
 from featurestore.serving.online_features import Status
 
-pytestmark = pytest.mark.parametrize(("warehouse_name", "store"), pairs_with_stores(), scope="session")
+pytestmark = pytest.mark.parametrize(("warehouse_name", "store"), pairs_with_stores(), indirect=["warehouse_name"])
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AMOUNT = Column("amount", FLOAT64)
 

@@ -6,6 +6,7 @@ A process can run one Spark only, so it gives way when a test opens a target of 
 from __future__ import annotations
 
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -75,6 +76,8 @@ class LocalSpark:
         with spark_session(self.profile) as spark:
             spark.sql(f"create database if not exists `{relation.schema}`")
             spark.sql(f"drop table if exists `{relation.schema}`.`{relation.identifier}`")
+            # A Spark that gave way in between forgot its tables, and their files stayed.
+            shutil.rmtree(self.directory / "spark-warehouse" / f"{relation.schema}.db" / relation.identifier.lower(), ignore_errors=True)
             spark.read.option("datetimeRebaseMode", "CORRECTED").parquet(str(file)).createOrReplaceTempView("loaded_rows")
             spark.sql(f"create table `{relation.schema}`.`{relation.identifier}` using parquet as select * from loaded_rows")
         file.unlink()

@@ -21,7 +21,7 @@ from featurestore.warehouse.spark_profile import STAGING
 from featurestore.warehouse.spark_session import SparkSQLSession
 
 pytestmark = pytest.mark.parametrize(
-    "warehouse_name", [pytest.param("spark", marks=pytest.mark.xdist_group("warehouse spark"))], scope="session"
+    "warehouse_name", [pytest.param("spark", marks=pytest.mark.xdist_group("warehouse spark"))], indirect=True
 )
 
 
