@@ -61,7 +61,7 @@ def main() -> int:
 
 def setup() -> None:
     """Make .venv with the package, dbt, every warehouse that the tests start, and what the tests need."""
-    _install("[dbt,pandas,polars,clickhouse,postgres,spark]", "--group", "test")
+    _install("[dbt,pandas,polars,clickhouse,postgres,serve,spark]", "--group", "test")
 
 
 def _install(extras: str, *more: str) -> None:

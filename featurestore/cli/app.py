@@ -12,6 +12,7 @@ from .init import init
 from .list import list_command
 from .materialize import materialize
 from .plan import plan
+from .serve import serve
 from .show import show
 from .sql import sql
 from .train import train
@@ -35,6 +36,7 @@ for name, command in (
     ("build", build),
     ("backfill", backfill),
     ("get", get),
+    ("serve", serve),
     ("config", config),
 ):
     app.command(name)(command)

@@ -18,7 +18,7 @@ from featurestore.codec.keys import KeySpace, encode_keys, key_space
 from featurestore.codec.layout import RowSchema
 from featurestore.codec.steps import read_fields
 from featurestore.errors import EntityKeyError, RequestError, did_you_mean
-from featurestore.registry.definitions import Column
+from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import RequestedView
 from featurestore.timestamps import duration_micros, to_micros
 
@@ -63,6 +63,8 @@ class OnlineRequest:
     """All that the parts need, each once."""
 
     output_names: frozenset[str]
+    views: tuple[FeatureView, ...] = ()
+    """Whose features were asked for, in the order of the parts."""
 
 
 class Lookup(NamedTuple):
@@ -97,7 +99,8 @@ def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineR
         parts.append(RequestedRows(view.name, spelling, key_space(project, view), ttl, decoder, output, wanted.output_names, steps))
     join_keys = {key.name: key for keys in spellings for key in keys}
     names = frozenset(column.name for part in parts for column in part.features)
-    return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names)
+    views = tuple(wanted.view for wanted in requested)
+    return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names, views)
 
 
 def plan_lookup(request: OnlineRequest, entity_rows: EntityRows) -> Lookup:

@@ -9,7 +9,7 @@ how they fetch it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from featurestore.online_store.connect import open_async_store, open_store, with
 from featurestore.registry.registry import Registry
 from featurestore.timestamps import Clock, utc_now
 
-from .lookup import EntityRows, Lookup, assemble, plan_lookup
+from .lookup import EntityRows, Lookup, OnlineRequest, assemble, plan_lookup
 from .online_features import OnlineFeatures
 from .published import SNAPSHOT, Published, WantedFeatures
 
@@ -32,6 +32,10 @@ REFRESH_AFTER = timedelta(minutes=1)
 
 UNKNOWN_NAME_AFTER = timedelta(seconds=1)
 """How old it must be for an unknown name to be looked for anew."""
+
+Admit: TypeAlias = Callable[[OnlineRequest, EntityRows], EntityRows]
+"""Called with what a choice of features means before anything is read for it. It may refuse, by raising, and gives the entity rows to
+look up: a server puts its access rules here, and what turns the texts of a request into typed join keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class _Reader:
         self._clock, self._refresh_after = clock, refresh_after
         self._published: Published | None = None
 
-    def _steps(self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool) -> _Steps:
+    def _steps(self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool, admit: Admit | None) -> _Steps:
         while True:
             published = yield from self._fresh(self._refresh_after)
             try:
@@ -64,7 +68,7 @@ class _Reader:
                 if (yield from self._fresh(UNKNOWN_NAME_AFTER)) is published:
                     raise
                 continue
-            lookup = plan_lookup(request, entity_rows)
+            lookup = plan_lookup(request, entity_rows if admit is None else admit(request, entity_rows))
             rows: list[bytes | None] = (yield _ReadRows(lookup.keys)) if lookup.keys else []
             answer = yield from self._assembled(lookup, rows, published)
             if answer is not None:
@@ -145,7 +149,7 @@ class OnlineFeatureStore(_Reader):
 
         Raises NotMaterializedError, UnknownNameError, EntityKeyError, RequestError, OnlineStoreUnavailableError.
         """
-        answer: OnlineFeatures = self._run(self._steps(entity_rows, features, full_feature_names))
+        answer: OnlineFeatures = self._run(self._steps(entity_rows, features, full_feature_names, None))
         return answer
 
     def close(self) -> None:
@@ -190,11 +194,20 @@ class AsyncOnlineFeatureStore(_Reader):
         published: Published = await self._run(self._fresh(self._refresh_after))
         return published.registry
 
+    async def check(self) -> Registry:
+        """What is published, as the store says it now. Raises NotMaterializedError and OnlineStoreUnavailableError."""
+        published: Published = await self._run(self._fresh(timedelta(0)))
+        return published.registry
+
     async def get_online_features(
-        self, entity_rows: EntityRows, features: WantedFeatures, *, full_feature_names: bool = False
+        self, entity_rows: EntityRows, features: WantedFeatures, *, full_feature_names: bool = False, admit: Admit | None = None
     ) -> OnlineFeatures:
-        """As `OnlineFeatureStore.get_online_features`."""
-        answer: OnlineFeatures = await self._run(self._steps(entity_rows, features, full_feature_names))
+        """As `OnlineFeatureStore.get_online_features`.
+
+        Args:
+            admit: called with what the features mean and the entity rows before anything is read; gives the rows to look up.
+        """
+        answer: OnlineFeatures = await self._run(self._steps(entity_rows, features, full_feature_names, admit))
         return answer
 
     async def close(self) -> None:

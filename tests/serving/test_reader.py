@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import date, timedelta, timezone
+from datetime import date, timedelta
 from decimal import Decimal
 
 import codec_cases as cases
@@ -12,16 +12,13 @@ import polars
 import pyarrow as pa
 import pytest
 import redis
+from published_shop import CHURN, NOON, ORDERS, PROFILE, Shop
 
 from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
 from featurestore.codec.encode import RowEncoder
-from featurestore.codec.layout import RowSchema
 from featurestore.errors import NotInstalledError, NotMaterializedError, OnlineStoreError, UnknownNameError
 from featurestore.online_store.base import WriteMode
-from featurestore.online_store.connect import open_store
-from featurestore.registry.definitions import FeatureReference, FeatureService
-from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import to_json
+from featurestore.registry.definitions import FeatureReference
 from featurestore.registry.value_types import (
     BYTES,
     DATE,
@@ -35,44 +32,6 @@ from featurestore.registry.value_types import (
     MapType,
     StructType,
 )
-
-NOON = cases.NOON.replace(tzinfo=timezone.utc)
-ORDERS = cases.feature_view("orders", {"orders_7d": INT64, "spent": FLOAT64})
-PROFILE = cases.feature_view("profile", {"city": STRING})
-CHURN = FeatureService(
-    "churn", "exposure.shop.churn", "models/services.yml", (FeatureReference("orders", "*"), FeatureReference("profile", "city"))
-)
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self):
-        return self.now
-
-
-class Shop:
-    """A project published to a store, as materialize does it: the snapshot, the schema, the rows."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.clock = url, Clock()
-        self.store = open_store(url)
-
-    def publish(self, *views, services=(CHURN,)):
-        services = [service for service in services if {reference.view for reference in service.features} <= {view.name for view in views}]
-        self.store.write_documents("shop", {"registry": to_json(Registry("shop", tuple(views), tuple(services)))})
-
-    def write(self, view, *rows, run=None):
-        schema = RowSchema.of(view)
-        self.store.write_documents("shop", {schema.document_name: schema.to_document()})
-        run = run or self.store.next_sequence("shop")
-        self.store.write(RowEncoder("shop", view, run).encode(cases.batch_of(view, rows)), WriteMode.NEWEST_WINS)
-
-    def reader(self, **options):
-        return OnlineFeatureStore(self.url, "shop", clock=self.clock, **options)
 
 
 @pytest.fixture

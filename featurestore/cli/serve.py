@@ -1,0 +1,80 @@
+"""`fsdbt serve`: the HTTP server. It needs no dbt project where the store's URL and the project's name are given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featurestore.errors import NotInstalledError
+
+from .options import PROJECT_DIR, OnlineStoreUrl, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen at.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="The port to listen at.  [default: 6566]")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes that answer requests.  [default: 1]")] = None,
+    max_body_bytes: Annotated[int | None, typer.Option("--max-body-bytes", help="Of a request.  [default: 1048576]")] = None,
+    max_keys: Annotated[
+        int | None, typer.Option("--max-keys", help="Rows read for one request: entity rows times feature views.  [default: 10000]")
+    ] = None,
+    request_timeout: Annotated[float | None, typer.Option("--request-timeout", help="Seconds for one request.  [default: 10]")] = None,
+    max_concurrency: Annotated[
+        int | None, typer.Option("--max-concurrency", help="Requests that a worker works at.  [default: 64]")
+    ] = None,
+    max_queue: Annotated[
+        int | None, typer.Option("--max-queue", help="Requests that may wait for that; others get 503.  [default: 256]")
+    ] = None,
+    keep_alive: Annotated[float | None, typer.Option("--keep-alive", help="Seconds that an idle connection stays.  [default: 75]")] = None,
+    shutdown_timeout: Annotated[
+        float | None, typer.Option("--shutdown-timeout", help="Seconds that requests may take to end after SIGTERM.  [default: 20]")
+    ] = None,
+    no_access_log: Annotated[bool, typer.Option("--no-access-log", help="No line of JSON on stdout for each request.")] = False,
+    online_store: OnlineStoreUrl = None,
+    project: Annotated[
+        str | None, typer.Option("--project", help="What the project is called in the online store, instead of its setting.")
+    ] = None,
+    project_dir: ProjectDir = PROJECT_DIR,
+    profiles_dir: ProfilesDir = None,
+    profile: Profile = None,
+    target: Target = None,
+) -> None:
+    """Answer requests for current feature values over HTTP, until stopped."""
+    from featurestore.server.settings import settings_from, to_environment
+
+    if find_spec("uvicorn") is None:
+        raise NotInstalledError("uvicorn", "serve", "fsdbt serve")
+    said: dict[str, object] = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "max_body_bytes": max_body_bytes,
+        "max_keys": max_keys,
+        "request_timeout": request_timeout,
+        "max_concurrency": max_concurrency,
+        "max_queue": max_queue,
+        "keep_alive": keep_alive,
+        "shutdown_timeout": shutdown_timeout,
+        "access_log": False if no_access_log else None,
+        "online_store": online_store or os.environ.get("FSDBT_ONLINE_STORE"),
+        "project": project or os.environ.get("FSDBT_PROJECT"),
+    }
+    if not said["online_store"] or not said["project"]:
+        said |= _of_the_project(online_store, project, project_dir, profiles_dir, profile, target)
+    environment = {**os.environ, **to_environment(said)}
+    settings_from(environment)
+    os.execve(sys.executable, [sys.executable, "-m", "featurestore.server"], environment)
+
+
+def _of_the_project(
+    online_store: str | None, project: str | None, project_dir: Path, profiles_dir: Path | None, profile: str | None, target: str | None
+) -> dict[str, object]:
+    """What the dbt project's settings say, where a flag does not."""
+    with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
+        settings, folder = store.settings, store.project.directory
+    return {"online_store": settings.online_store, "project": project or settings.project, "base_dir": str(folder.resolve())}

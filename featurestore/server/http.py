@@ -1,0 +1,102 @@
+"""One request and one response as typed records: where ASGI's dictionaries end. Every error is answered in one shape:
+
+{"error": {"code": "unknown_name", "message": "No feature service named 'chrun'. …", "request_id": "…"}}
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from featurestore.errors import FeatureStoreError, NotMaterializedError, OnlineStoreError, OnlineStoreUnavailableError
+
+Scope: TypeAlias = Mapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+JSON = b"application/json"
+
+_GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+_started = secrets.token_hex(6)
+_number = itertools.count(1)
+
+
+class HttpError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, code: str, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, headers
+
+
+class Request:
+    """What was asked, and what becomes known of it while it is answered."""
+
+    __slots__ = ("body", "caller", "headers", "id", "method", "path", "query", "rows", "service", "started")
+
+    def __init__(self, scope: Scope, started: float) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        """By their names in small letters."""
+
+        self.body = b""
+        self.id = self._given_id() or f"{_started}-{next(_number):x}"
+        self.started = started
+        """By `time.perf_counter`."""
+
+        self.caller: object = None
+        """Who asks, once that is known: what the endpoint's `authorize` returned."""
+
+        self.service = ""
+        """The feature service asked for, once it is known to exist: safe as a label and in a log."""
+
+        self.rows = 0
+        """How many entity rows."""
+
+    def _given_id(self) -> str | None:
+        given = self.headers.get(b"x-request-id")
+        return given.decode() if given is not None and _GIVEN_ID.fullmatch(given) else None
+
+
+class Response:
+    """What is answered."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(self, status: int, body: bytes = b"", content_type: bytes = JSON, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        self.status, self.body, self.content_type, self.headers = status, body, content_type, headers
+
+
+def error_response(error: HttpError, request_id: str) -> Response:
+    """The answer to a request that cannot be answered otherwise."""
+    detail = {"code": error.code, "message": error.message, "request_id": request_id}
+    return Response(error.status, msgspec.json.encode({"error": detail}), headers=error.headers)
+
+
+def as_http_error(error: FeatureStoreError) -> HttpError:
+    """How an error of ours is answered. What it says of the store's whereabouts is for the log, not for the caller."""
+    code = _CAPITAL.sub("_", type(error).__name__.removesuffix("Error")).lower()
+    for kind, message in _OF_THE_STORE.items():
+        if isinstance(error, kind):
+            retry = ((b"retry-after", b"1"),) if error.http_status == 503 else ()
+            return HttpError(error.http_status, code, message, retry)
+    if error.http_status >= 500:
+        return INTERNAL
+    return HttpError(error.http_status, code, str(error))
+
+
+INTERNAL = HttpError(500, "internal", "The server failed to answer this request. Its log says more, under the request id.")
+
+_OF_THE_STORE: Mapping[type[FeatureStoreError], str] = {
+    OnlineStoreUnavailableError: "The online store cannot be reached.",
+    NotMaterializedError: "Nothing of this project is in the online store yet. Publish it first: fsdbt materialize",
+    OnlineStoreError: "The online store answered something unexpected.",
+}

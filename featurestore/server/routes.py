@@ -1,0 +1,46 @@
+"""What an endpoint is: a method, a path, a function, and what its documentation says. Every group of endpoints is one module with a
+function `routes(serving)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from featurestore.serving.reader import AsyncOnlineFeatureStore
+
+from .access import Access
+from .http import Request, Response
+from .settings import ServerSettings
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the endpoints share."""
+
+    settings: ServerSettings
+    store: AsyncOnlineFeatureStore
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    summary: str
+    body: Any = None
+    """The type that its request's body is decoded to. None: it takes no body."""
+
+    answer: Any = None
+    """The type of the JSON that it answers. None: the answer is not JSON, or empty."""
+
+    open: bool = False
+    """Whether it answers without asking who calls, and beside the limits on load: health checks, metrics, documentation."""
+
+    description: str = field(default="", compare=False)
