@@ -1,8 +1,11 @@
 """How an entity key is spelled: typed, injective, readable in redis-cli, with all the views of one entity key in one cluster slot.
 
-    <project>:{<entity names joined by +>/<one letter per join key>:<values joined by ,>}:<view>
+    <project>:{<entity names joined by +>/<one letter per join key>:<values joined by ,>}:<view>[~<version>]
 
-    flights:{plane/s:N14228}:plane_record        flights:{carrier_at_origin/ss:UA,EWR}:carrier_at_origin
+    flights:{plane/s:N14228}:plane_record        flights:{carrier_at_origin/ss:UA,EWR}:carrier_at_origin~2
+
+A view whose definition changes is written beside its old rows, under the next version of its keys (`FeatureView.key_version`); the
+first is not spelled. `~` is escaped in a view's name, so no version of a view is spelled like another view.
 
 Letters: i integer, s string, b boolean (true, false), d date (ISO), t timestamp (microseconds since the epoch, UTC), n decimal
 (plain text at the declared scale), x bytes (hex). In strings `%`, `,`, `{`, `}` and control characters are percent-escaped, so no
@@ -38,6 +41,7 @@ ESCAPED = "".join(map(chr, range(0x20))) + "\x7f%,{}"
 
 _ESCAPES = {ord(character): f"%{ord(character):02X}" for character in ESCAPED}
 _NAME_ESCAPES = {**_ESCAPES, **{ord(character): f"%{ord(character):02X}" for character in ":+/"}}
+_VIEW_NAME_ESCAPES = {**_NAME_ESCAPES, ord("~"): "%7E"}
 _UNSAFE = re.compile(f"[{re.escape(ESCAPED)}]")
 _EXACT = Context(prec=200)
 _BETWEEN = "\n"
@@ -64,10 +68,15 @@ class KeySpace:
 
 
 def key_space(project: str, view: FeatureView) -> KeySpace:
-    """The keys of that view's rows. Raises UnsupportedTypeError where a join key has a type whose values have no one spelling."""
+    """The keys of that view's rows, in the version that its record says.
+
+    Raises UnsupportedTypeError where a join key has a type whose values have no one spelling.
+    """
     entities = "+".join(_escaped_name(entity.name) for entity in view.entities)
     letters = "".join(letter(key) for key in view.join_keys)
-    return KeySpace(f"{_escaped_name(project)}:{{{entities}/{letters}:".encode(), f"}}:{_escaped_name(view.name)}".encode())
+    name = view.name.translate(_VIEW_NAME_ESCAPES)
+    version = "" if view.key_version == 1 else f"~{view.key_version}"
+    return KeySpace(f"{_escaped_name(project)}:{{{entities}/{letters}:".encode(), f"}}:{name}{version}".encode())
 
 
 def letter(key: Column) -> str:

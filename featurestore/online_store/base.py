@@ -67,6 +67,17 @@ class OnlineStore(Protocol):
         """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
         ...
 
+    def expire(self, space: KeySpace, after: int, per_second: int) -> int:
+        """Let all rows of a key space go: the first after so many microseconds, then no more than so many a second; return how many.
+
+        The store removes them by itself; nobody waits. A row that is written again meanwhile has the lifetime it was written with.
+        """
+        ...
+
+    def scan(self, space: KeySpace) -> Iterator[list[bytes]]:
+        """The keys of a key space, some at a time. One that is written or removed meanwhile may be left out, or come twice."""
+        ...
+
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds."""
         ...
@@ -85,6 +96,13 @@ class OnlineStore(Protocol):
 
     def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
         """Write documents, all or none."""
+        ...
+
+    def exchange_documents(self, project: str, expected: Mapping[str, bytes | None], documents: Mapping[str, bytes | None]) -> bool:
+        """Write documents, all or none, if those of `expected` still are what is given there; return whether they were.
+
+        None stands for a document that does not exist, and removes one.
+        """
         ...
 
     def close(self) -> None:

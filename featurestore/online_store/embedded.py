@@ -42,7 +42,15 @@ WHERE (excluded.event_time, excluded.sequence) >= (rows.event_time, rows.sequenc
 """
 _UPSERTS = {WriteMode.NEWEST_WINS: _UPSERT, WriteMode.EXACT: f"{_UPSERT} OR excluded.sequence > rows.sequence"}
 
+CLEANED_UP_PER_WRITE = 20_000
+"""More rows than a write of the codec has, so that cleaning up keeps up, and few enough that no write waits long for it."""
+
+_CLEAN_UP = f"""
+DELETE FROM rows WHERE key IN (SELECT key FROM rows WHERE expires_at < ? ORDER BY expires_at LIMIT {CLEANED_UP_PER_WRITE})
+"""
+
 _IN_SPACE = "key >= ? AND key < ? AND substr(key, -?) = ?"
+KEYS_PER_SCAN = 1000
 _KEYS_PER_QUERY = (1, 4, 16, 64, 256, 900)
 """Sizes of prepared queries; 999 variables is the least limit that a SQLite build has."""
 
@@ -78,13 +86,35 @@ class EmbeddedStore:
             now = to_micros(self._clock())
             connection.executemany(_UPSERTS[mode], _parameters(rows, None if expires_after is None else now + expires_after))
             taken = connection.total_changes - before
-            connection.execute("DELETE FROM rows WHERE expires_at < ?", (now,))
+            connection.execute(_CLEAN_UP, (now,))
             return taken
 
     def remove_older(self, space: KeySpace, sequence: int) -> int:
         """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
         with self._writing() as connection:
             return connection.execute(f"DELETE FROM rows WHERE {_IN_SPACE} AND sequence < ?", (*_bounds(space), sequence)).rowcount
+
+    def expire(self, space: KeySpace, after: int, per_second: int) -> int:
+        """Let all rows of a key space go, the first after so many microseconds; return how many."""
+        count, first = 0, to_micros(self._clock()) + after
+        for keys in self.scan(space):
+            with self._writing() as connection:
+                expiries = [(first + 1_000_000 * (count + place) // per_second, key) for place, key in enumerate(keys)]
+                count += connection.executemany("UPDATE rows SET expires_at = ? WHERE key = ?", expiries).rowcount
+        return count
+
+    def scan(self, space: KeySpace) -> Iterator[list[bytes]]:
+        """The keys of a key space, some at a time, in their order."""
+        query = f"SELECT key FROM rows WHERE {_IN_SPACE} ORDER BY key LIMIT {KEYS_PER_SCAN}"
+        start, *rest = _bounds(space)
+        while True:
+            with self._reading() as connection:
+                keys = [] if connection is None else [key for (key,) in connection.execute(query, (start, *rest))]
+            if keys:
+                yield keys
+            if len(keys) < KEYS_PER_SCAN:
+                return
+            start = keys[-1] + b"\x00"
 
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds."""
@@ -122,6 +152,20 @@ class EmbeddedStore:
                 "INSERT OR REPLACE INTO documents (project, name, content) VALUES (?, ?, ?)",
                 [(project, name, content) for name, content in documents.items()],
             )
+
+    def exchange_documents(self, project: str, expected: Mapping[str, bytes | None], documents: Mapping[str, bytes | None]) -> bool:
+        """Write documents, all or none, if those of `expected` still are what is given there; return whether they were."""
+        with self._writing() as connection:
+            for name, content in expected.items():
+                there = connection.execute("SELECT content FROM documents WHERE project = ? AND name = ?", (project, name)).fetchone()
+                if (there and there[0]) != content:
+                    return False
+            connection.executemany("DELETE FROM documents WHERE project = ? AND name = ?", [(project, name) for name in documents])
+            connection.executemany(
+                "INSERT INTO documents (project, name, content) VALUES (?, ?, ?)",
+                [(project, name, content) for name, content in documents.items() if content is not None],
+            )
+            return True
 
     def close(self) -> None:
         """Close the file."""

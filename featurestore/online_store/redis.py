@@ -19,7 +19,7 @@ from featurestore.codec.keys import KeySpace
 
 from .base import EncodedRows, WriteMode
 from .redis_connections import AsyncConnections, Connections, UnknownScript
-from .redis_scripts import REMOVE_OLDER, WRITE
+from .redis_scripts import EXCHANGE, EXPIRE, REMOVE_OLDER, WRITE
 
 ROWS_PER_COMMAND = 500
 """While a command runs, Redis answers nobody else: about a millisecond."""
@@ -65,6 +65,23 @@ class RedisStore:
 
         return self._with_script(REMOVE_OLDER, remove)
 
+    def expire(self, space: KeySpace, after: int, per_second: int) -> int:
+        """Let all rows of a key space go, the first after so many microseconds; return how many."""
+
+        def expire(connection: Any) -> int:
+            count = 0
+            for keys in _scan(connection, space):
+                first, gap = after // 1000 + 1000 * count // per_second, 1000 / per_second
+                count += _call(connection, "EVALSHA", _digest(EXPIRE), len(keys), *keys, first, gap)
+            return count
+
+        return self._with_script(EXPIRE, expire)
+
+    def scan(self, space: KeySpace) -> Iterator[list[bytes]]:
+        """The keys of a key space, some at a time."""
+        with self._connections.one() as connection:
+            yield from _scan(connection, space)
+
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds; some may count twice while rows are being removed."""
         with self._connections.one() as connection:
@@ -88,6 +105,15 @@ class RedisStore:
         if documents:
             with self._connections.one() as connection:
                 _call(connection, "HSET", _documents_key(project), *(part for pair in documents.items() for part in pair))
+
+    def exchange_documents(self, project: str, expected: Mapping[str, bytes | None], documents: Mapping[str, bytes | None]) -> bool:
+        """Write documents, all or none, if those of `expected` still are what is given there; return whether they were."""
+        arguments = (len(expected), *_named_contents(expected), *_named_contents(documents))
+
+        def exchange(connection: Any) -> int:
+            return int(_call(connection, "EVALSHA", _digest(EXCHANGE), 1, _documents_key(project), *arguments))
+
+        return self._with_script(EXCHANGE, exchange) == 1
 
     def close(self) -> None:
         """Give up all connections."""
@@ -188,6 +214,12 @@ def _hmget(project: str, names: Sequence[str]) -> bytes:
 def _packed(*command: str | bytes) -> bytes:
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
     return packed
+
+
+def _named_contents(documents: Mapping[str, bytes | None]) -> Iterator[str | bytes]:
+    """Name, whether there is one, and content of each document."""
+    for name, content in documents.items():
+        yield from (name, "0" if content is None else "1", content or b"")
 
 
 def _documents_key(project: str) -> str:

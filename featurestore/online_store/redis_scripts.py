@@ -41,3 +41,27 @@ end
 if #gone == 0 then return 0 end
 return redis.call('UNLINK', unpack(gone))
 """
+
+EXPIRE = """
+local first, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
+local count = 0
+for i, key in ipairs(KEYS) do
+  count = count + redis.call('PEXPIRE', key, math.ceil(first + gap * i))
+end
+return count
+"""
+
+EXCHANGE = """
+local at = 2
+for i = 1, tonumber(ARGV[1]) do
+  local there = redis.call('HGET', KEYS[1], ARGV[at])
+  if ARGV[at + 1] == '0' then
+    if there then return 0 end
+  elseif there ~= ARGV[at + 2] then return 0 end
+  at = at + 3
+end
+for i = at, #ARGV, 3 do
+  if ARGV[i + 1] == '0' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+end
+return 1
+"""

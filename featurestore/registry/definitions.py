@@ -168,6 +168,9 @@ class FeatureView:
     incremental_key: tuple[str, ...] = ()
     """The `unique_key` by which dbt replaces rows of an incremental model or a snapshot."""
 
+    key_version: int = 1
+    """Of a view that is served: which version of its keys its rows are under. The project does not say it; a publication does."""
+
     @property
     def join_keys(self) -> tuple[Column, ...]:
         """All columns that identify a row's entity key: the entities in the order of their names, each one's keys in that of theirs."""

@@ -3,7 +3,8 @@
 The document is `{"format": …, "project": …, "views": [...], "services": [...]}`. Each record is an object of the fields of its class
 in `definitions`; a field at its default is left out; types are in their text form, durations in microseconds. The same registry
 gives the same bytes. A reader ignores fields it does not know, so a newer writer may add some; what an older reader could not serve
-rightly by ignoring it raises the format number instead: format 2 has aggregations, and is written only where there are any.
+rightly by ignoring it raises the format number instead: format 2 has aggregations, format 3 views whose rows are under another version
+of their keys than the first. A document has the least format that says all of it.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ from .definitions import FeatureService, FeatureView
 from .registry import Registry
 from .value_types import ValueType, parse_value_type
 
-FORMAT = 2
-_WITHOUT_AGGREGATIONS = 1
+FORMAT = 3
 
 _Record = TypeVar("_Record")
 _Converter = Callable[[Any], Any]
@@ -36,7 +36,7 @@ _Converter = Callable[[Any], Any]
 def to_json(registry: Registry) -> bytes:
     """The snapshot of a registry."""
     document = {
-        "format": FORMAT if any(view.aggregated for view in registry.views) else _WITHOUT_AGGREGATIONS,
+        "format": _least_format(registry),
         "project": registry.project,
         "views": [plain_record(view) for view in registry.views],
         "services": [plain_record(service) for service in registry.services],
@@ -59,6 +59,12 @@ def from_json(data: bytes) -> Registry:
         )
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise OnlineStoreError(f"The registry snapshot cannot be understood ({error}). Run `fsdbt materialize` to write it anew.") from None
+
+
+def _least_format(registry: Registry) -> int:
+    if any(view.key_version != 1 for view in registry.views):
+        return 3
+    return 2 if any(view.aggregated for view in registry.views) else 1
 
 
 def plain_record(record: Any) -> dict[str, Any]:

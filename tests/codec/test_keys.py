@@ -93,7 +93,7 @@ def test_no_two_composite_keys_are_spelled_alike(pairs):
 
 
 def test_keys_of_other_projects_entities_and_views_never_meet():
-    names = ["a", "a:b", "a+b", "a/b", "{a", "a}", "b"]
+    names = ["a", "a:b", "a+b", "a/b", "{a", "a}", "b", "a~2"]
     spaces = set()
     for project in names:
         for entity in names:
@@ -101,6 +101,12 @@ def test_keys_of_other_projects_entities_and_views_never_meet():
                 space = key_space(project, cases.feature_view(view, entity=entity))
                 spaces.add(space.key(b"1"))
     assert len(spaces) == len(names) ** 3
+
+
+def test_no_version_of_a_views_keys_is_another_views():
+    spaces = {key_space("shop", cases.feature_view(name, key_version=number)) for name in ("a", "a~2", "a~2~3") for number in range(1, 30)}
+    assert len(spaces) == 3 * 29
+    assert key_space("shop", cases.feature_view("orders", key_version=2)).key(b"1") == b"shop:{customer/i:1}:orders~2"
 
 
 def test_all_views_of_an_entity_key_share_their_hash_tag():

@@ -206,6 +206,67 @@ def test_documents_are_kept_by_project_and_name(store):
     store.write_documents("shop", {})
 
 
+def test_documents_are_exchanged_only_where_they_are_what_they_were(store):
+    assert store.exchange_documents("shop", {"registry": None}, {"registry": b"\x00one", "watermark/orders": b""})
+    assert not store.exchange_documents("shop", {"registry": None}, {"registry": b"two"})
+    assert not store.exchange_documents("shop", {"registry": b"\x00one", "watermark/orders": None}, {"registry": b"two"})
+    assert not store.exchange_documents("shop", {"registry": b"\x00one", "nothing": b""}, {"registry": b"two"})
+    assert store.read_documents("shop", ["registry", "watermark/orders"]) == [b"\x00one", b""]
+    assert store.exchange_documents("shop", {"registry": b"\x00one", "nothing": None}, {"registry": None, "watermark/orders": b"two"})
+    assert store.read_documents("shop", ["registry", "watermark/orders"]) == [None, b"two"]
+    assert not store.exchange_documents("another", {"watermark/orders": b"two"}, {})
+    assert store.exchange_documents("another", {}, {"registry": b"three"})
+
+
+def test_of_many_who_exchange_a_document_at_once_each_change_is_kept(url, store):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def add(_: int) -> None:
+        mine = open_store(url)
+        while True:
+            (before,) = mine.read_documents("shop", ["count"])
+            if mine.exchange_documents("shop", {"count": before}, {"count": b"%d" % (int(before or 0) + 1)}):
+                mine.close()
+                return
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(add, range(40)))
+    assert store.read_documents("shop", ["count"]) == [b"40"]
+
+
+def test_a_key_space_is_scanned_in_parts_and_alone(store):
+    beside = cases.feature_view(key_version=2)
+    store.write(rows_of(1, *((customer, NOON, 1) for customer in range(2500))), NEWEST)
+    store.write(rows_of(1, (1, NOON, 1), (2, NOON, 1), view=beside), NEWEST)
+    parts = list(store.scan(SPACE))
+    assert len(parts) > 1
+    assert {key for part in parts for key in part} == set(keys_of(*range(2500)))
+    assert {key for part in store.scan(key_space("shop", beside)) for key in part} == set(keys_of(1, 2, view=beside))
+    assert list(store.scan(key_space("another", VIEW))) == []
+
+
+def test_a_key_space_is_let_go_and_what_is_written_again_stays(store):
+    beside = cases.feature_view(key_version=2)
+    store.write(rows_of(1, *((customer, NOON, 1) for customer in range(1500))), NEWEST, expires_after=3_600_000_000)
+    store.write(rows_of(1, (1, NOON, 1), view=beside), NEWEST)
+    assert store.expire(SPACE, 50_000, 1_000_000) == 1500
+    store.write(rows_of(2, (7, NOON, 2)), NEWEST)
+    assert store.count(SPACE) == 1500, "none has gone yet"
+    sleep(0.2)
+    store.write(rows_of(2, (8, NOON, 2)), NEWEST)
+    assert versions(store, 1, 7, 8, 1499) == [None, (0, 2), (0, 2), None]
+    assert store.read(keys_of(1, view=beside)) != [None]
+
+
+def test_rows_are_let_go_no_faster_than_is_said(store):
+    store.write(rows_of(1, *((customer, NOON, 1) for customer in range(200))), NEWEST)
+    store.expire(SPACE, 0, 20)
+    sleep(0.5)
+    store.write(rows_of(2, (-1, NOON, 2)), NEWEST)
+    left = sum(row is not None for row in store.read(keys_of(*range(200))))
+    assert 0 < left <= 190
+
+
 def test_a_row_that_nobody_wrote_again_is_cleaned_up(store):
     moment, hour = 20_000, 3_600_000_000
     store.write(rows_of(1, (1, NOON, 10), (2, NOON, 10), (3, NOON, 10)), NEWEST, expires_after=moment)

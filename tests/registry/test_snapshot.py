@@ -64,6 +64,7 @@ FULL = FeatureView(
     materialized="snapshot",
     incremental_strategy="merge",
     incremental_key=("trip_no", "vendor_id"),
+    key_version=3,
 )
 PAYMENTS = FeatureView(
     name="payments",
@@ -130,12 +131,17 @@ def test_aggregations_come_back_and_older_readers_refuse_them() -> None:
     shop = Registry("shop", (PLAIN, PAYMENTS))
     assert from_json(to_json(shop)) == shop
     assert json.loads(to_json(shop))["format"] == 2, "a reader that knows no aggregations would take lists for values"
-    assert json.loads(to_json(SHOP))["format"] == 1, "and where there are none, it reads on"
+    assert json.loads(to_json(Registry("shop", (PLAIN,))))["format"] == 1, "and where there are none, it reads on"
+
+
+def test_an_older_reader_refuses_views_whose_rows_are_under_other_keys_than_it_would_look_for() -> None:
+    assert json.loads(to_json(Registry("shop", (dataclasses.replace(PAYMENTS, key_version=2),))))["format"] == 3
+    assert json.loads(to_json(Registry("shop", (dataclasses.replace(FULL, key_version=1),))))["format"] == 1
 
 
 def test_a_newer_format_says_to_upgrade() -> None:
-    document = json.loads(to_json(SHOP)) | {"format": 3}
-    with pytest.raises(OnlineStoreError, match=r"format 3, and this version reads up to 2\. Upgrade featurestore"):
+    document = json.loads(to_json(SHOP)) | {"format": 4}
+    with pytest.raises(OnlineStoreError, match=r"format 4, and this version reads up to 3\. Upgrade featurestore"):
         from_json(json.dumps(document).encode())
 
 
