@@ -11,6 +11,10 @@
     │   ├── EntityDataframeError      the spine lacks a column or has one of the wrong type
     │   ├── EntityKeyError            an online key is incomplete or of the wrong type
     │   └── LockError                 the lock of a training set is missing or cannot be understood
+    ├── AccessError                   who asks may not have what was asked for
+    │   ├── NotAuthenticatedError     no key or token came with the request, or none that counts
+    │   ├── NotAllowedError           the key or token is good, and does not reach that far
+    │   └── IssuerUnavailableError    the keys of the tokens' issuer cannot be read, so that no token can be judged
     ├── UnsupportedTypeError          a column's type has no place among the value types
     ├── WarehouseError                the warehouse refused a query or cannot be reached
     │   └── WarehouseLockedError      another process holds the DuckDB file
@@ -97,8 +101,8 @@ class UnknownNameError(FeatureStoreError):
     http_status = 404
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        self.kind, self.name = kind, name
-        super().__init__(f"No {kind} named {name!r}.{did_you_mean(name, known)}")
+        self.kind, self.name, self.known = kind, name, frozenset(known)
+        super().__init__(f"No {kind} named {name!r}.{did_you_mean(name, self.known)}")
 
 
 class RequestError(FeatureStoreError):
@@ -118,6 +122,39 @@ class EntityKeyError(RequestError):
 
 class LockError(RequestError):
     """The lock of a training set is missing, or this version does not understand it."""
+
+
+class AccessError(FeatureStoreError):
+    """Who asks may not have what was asked for."""
+
+    exit_code = 2
+    http_status = 403
+
+
+class NotAuthenticatedError(AccessError):
+    """No key or token came with the request, or none that counts. `given` says whether there was one at all."""
+
+    http_status = 401
+
+    def __init__(self, message: str, *, given: bool) -> None:
+        self.given = given
+        super().__init__(message)
+
+
+class NotAllowedError(AccessError):
+    """The key or token is good, and does not reach that far. `scope` is one that would."""
+
+    http_status = 403
+
+    def __init__(self, message: str, scope: str) -> None:
+        self.scope = scope
+        super().__init__(message)
+
+
+class IssuerUnavailableError(AccessError):
+    """The keys of the tokens' issuer cannot be read, so that no token can be judged."""
+
+    http_status = 503
 
 
 class UnsupportedTypeError(FeatureStoreError):

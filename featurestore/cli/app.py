@@ -9,6 +9,7 @@ from .build import build
 from .config import config
 from .get import get
 from .init import init
+from .keys import keys
 from .list import list_command
 from .materialize import materialize
 from .plan import plan
@@ -40,3 +41,4 @@ for name, command in (
     ("config", config),
 ):
     app.command(name)(command)
+app.add_typer(keys)

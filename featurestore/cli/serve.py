@@ -35,6 +35,22 @@ def serve(
         float | None, typer.Option("--shutdown-timeout", help="Seconds that requests may take to end after SIGTERM.  [default: 20]")
     ] = None,
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="No line of JSON on stdout for each request.")] = False,
+    keys_file: Annotated[str | None, typer.Option("--keys-file", help="The file that says which API keys count: see fsdbt keys.")] = None,
+    jwt_issuer: Annotated[str | None, typer.Option("--jwt-issuer", help="Whose tokens count.")] = None,
+    jwt_audience: Annotated[str | None, typer.Option("--jwt-audience", help="For whom they are made.  [default: featurestore]")] = None,
+    jwt_jwks_url: Annotated[str | None, typer.Option("--jwt-jwks-url", help="Where the issuer publishes its keys.")] = None,
+    jwt_public_key: Annotated[str | None, typer.Option("--jwt-public-key", help="Or a file with its public key, in PEM.")] = None,
+    jwt_algorithms: Annotated[
+        str | None, typer.Option("--jwt-algorithms", help="How tokens may be signed.  [default: RS256,ES256]")
+    ] = None,
+    jwt_scope_claim: Annotated[str | None, typer.Option("--jwt-scope-claim", help="Where their scopes stand.  [default: scope]")] = None,
+    jwt_leeway: Annotated[float | None, typer.Option("--jwt-leeway", help="Seconds that clocks may differ by.  [default: 30]")] = None,
+    unguarded: Annotated[str | None, typer.Option("--unguarded", help="Which of metrics,docs are shown without a key.")] = None,
+    tls_cert: Annotated[str | None, typer.Option("--tls-cert", help="The server's certificate, in PEM.")] = None,
+    tls_key: Annotated[str | None, typer.Option("--tls-key", help="Its private key, in PEM.")] = None,
+    tls_client_ca: Annotated[
+        str | None, typer.Option("--tls-client-ca", help="Ask callers for a certificate that one of these authorities signed.")
+    ] = None,
     online_store: OnlineStoreUrl = None,
     project: Annotated[
         str | None, typer.Option("--project", help="What the project is called in the online store, instead of its setting.")
@@ -60,6 +76,18 @@ def serve(
         "max_queue": max_queue,
         "keep_alive": keep_alive,
         "shutdown_timeout": shutdown_timeout,
+        "keys_file": keys_file,
+        "jwt_issuer": jwt_issuer,
+        "jwt_audience": jwt_audience,
+        "jwt_jwks_url": jwt_jwks_url,
+        "jwt_public_key": jwt_public_key,
+        "jwt_algorithms": jwt_algorithms,
+        "jwt_scope_claim": jwt_scope_claim,
+        "jwt_leeway": jwt_leeway,
+        "unguarded": unguarded,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
         "access_log": False if no_access_log else None,
         "online_store": online_store or os.environ.get("FSDBT_ONLINE_STORE"),
         "project": project or os.environ.get("FSDBT_PROJECT"),

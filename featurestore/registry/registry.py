@@ -12,6 +12,9 @@ from .definitions import Entity, Feature, FeatureReference, FeatureService, Feat
 from .references import parse_reference
 from .value_types import UNRESOLVED
 
+PRIVATE = "private"
+"""dbt's `access` of a model that only its own group may refer to."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestedView:
@@ -43,6 +46,23 @@ class Registry:
                 views.setdefault(view.name.removesuffix(f".v{view.version}"), view)
         object.__setattr__(self, "_views", views)
         object.__setattr__(self, "_services", {service.name: service for service in self.services})
+
+    def public(self) -> Registry:
+        """What is served outside of the process that reads the online store: nothing of a private model.
+
+        A service that names a private feature is left out whole: a model must not be answered with fewer features than it was
+        trained with.
+        """
+        hidden = {view.name for view in self.views if view.access == PRIVATE}
+        if not hidden:
+            return self
+        views = tuple(view for view in self.views if view.name not in hidden)
+        services = tuple(
+            service
+            for service in self.services
+            if not any(reference.view in self._views and self._views[reference.view].name in hidden for reference in service.features)
+        )
+        return Registry(self.project, views, services)
 
     @property
     def entities(self) -> tuple[Entity, ...]:

@@ -11,16 +11,23 @@ import uvicorn
 
 from featurestore.errors import FeatureStoreError
 
+from .access.guard import Access
 from .settings import settings_from
+from .tls import tls_options, warnings
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     try:
         settings = settings_from(os.environ)
+        tls = tls_options(settings)
+        # Read here too, so that a file that cannot be used ends this process and not each worker after the other.
+        access = Access(settings)
     except FeatureStoreError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    for warning in warnings(settings, access.guarded):
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     uvicorn.run(
         "featurestore.server.app:create_app",
         factory=True,
@@ -34,6 +41,7 @@ def main() -> None:
         timeout_keep_alive=int(settings.keep_alive),
         timeout_graceful_shutdown=int(settings.shutdown_timeout),
         ws="none",
+        **tls,
     )
 
 

@@ -16,7 +16,7 @@ from featurestore.errors import FeatureStoreError
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
 from . import features, status
-from .access import Access
+from .access.guard import Access
 from .http import INTERNAL, HttpError, Receive, Request, Response, Scope, Send, as_http_error, error_response
 from .load import LoadLimit
 from .routes import Route, Serving
@@ -43,8 +43,8 @@ class Application:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, base_dir=settings.base_dir)
-        self._serving = Serving(settings, self._store, Access())
+        self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, base_dir=settings.base_dir, public_only=True)
+        self._serving = Serving(settings, self._store, Access(settings))
         self._routes = _by_path((*features.routes(self._serving), *status.routes(self._serving)))
         self._load = LoadLimit(settings.max_concurrency, settings.max_queue)
 
@@ -69,9 +69,10 @@ class Application:
 
     async def _answer(self, request: Request, receive: Receive) -> Response:
         route = self._route(request)
+        if not route.anybody:
+            request.caller = await self._serving.access.authorize(request)
         if route.open:
             return await route.endpoint(request)
-        request.caller = self._serving.access.authorize(request)
         try:
             async with timeout(self._settings.request_timeout):
                 await self._load.enter()

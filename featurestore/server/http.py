@@ -38,7 +38,7 @@ class HttpError(Exception):
 class Request:
     """What was asked, and what becomes known of it while it is answered."""
 
-    __slots__ = ("body", "caller", "headers", "id", "method", "path", "query", "rows", "service", "started")
+    __slots__ = ("authorization", "body", "caller", "headers", "id", "method", "path", "query", "rows", "service", "started")
 
     def __init__(self, scope: Scope, started: float) -> None:
         self.method: str = scope["method"]
@@ -46,6 +46,9 @@ class Request:
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         """By their names in small letters."""
+
+        self.authorization: tuple[bytes, ...] = tuple(value for name, value in scope["headers"] if name == b"authorization")
+        """The values of every such header: two of them are one too many."""
 
         self.body = b""
         self.id = self._given_id() or f"{_started}-{next(_number):x}"
@@ -69,7 +72,7 @@ class Request:
 class Response:
     """What is answered."""
 
-    __slots__ = ("body", "content_type", "headers", "status")
+    __slots__ = ("authorization", "body", "content_type", "headers", "status")
 
     def __init__(self, status: int, body: bytes = b"", content_type: bytes = JSON, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         self.status, self.body, self.content_type, self.headers = status, body, content_type, headers

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
-from .access import Access
+from .access.guard import Access
 from .http import Request, Response
 from .settings import ServerSettings
 
@@ -41,6 +41,9 @@ class Route:
     """The type of the JSON that it answers. None: the answer is not JSON, or empty."""
 
     open: bool = False
-    """Whether it answers without asking who calls, and beside the limits on load: health checks, metrics, documentation."""
+    """Whether it answers beside the limits on load: health checks, metrics, documentation."""
+
+    anybody: bool = False
+    """Whether it answers without asking who calls, since it shows nothing."""
 
     description: str = field(default="", compare=False)

@@ -13,7 +13,7 @@ from featurestore.errors import SettingsError, did_you_mean
 from featurestore.online_store.connect import without_secrets
 
 PREFIX = "FSDBT_SERVE_"
-_SHARED = {"online_store": "FSDBT_ONLINE_STORE", "project": "FSDBT_PROJECT"}
+_SHARED = {"online_store": "FSDBT_ONLINE_STORE", "project": "FSDBT_PROJECT", "keys_file": "FSDBT_KEYS_FILE"}
 """The settings that other commands have too."""
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -57,6 +57,35 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the requests at work may take to end after SIGTERM."""
 
     access_log: bool = True
+
+    keys_file: str | None = None
+    """The file that says which API keys count. None: no key is asked for, unless tokens are."""
+
+    jwt_issuer: str | None = None
+    """Whose tokens count. None: nobody's."""
+
+    jwt_audience: str = "featurestore"
+    jwt_jwks_url: str | None = None
+    """Where the issuer publishes its keys."""
+
+    jwt_public_key: str | None = None
+    """Or a file with its one public key."""
+
+    jwt_algorithms: str = "RS256,ES256"
+    jwt_scope_claim: str = "scope"
+    jwt_leeway: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0
+
+    unguarded: str = ""
+    """Which of `metrics` and `docs` are shown to anybody, split by commas."""
+
+    tls_cert: str | None = None
+    """A file with the server's certificate, and those between it and the authority's. None: no TLS."""
+
+    tls_key: str | None = None
+    """A file with its private key."""
+
+    tls_client_ca: str | None = None
+    """A file with the authorities one of which must have signed the caller's certificate. None: callers need none."""
 
     def __repr__(self) -> str:
         return f"ServerSettings({without_secrets(self.online_store)!r}, project={self.project!r})"

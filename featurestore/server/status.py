@@ -15,12 +15,12 @@ READY_TIMEOUT = 2.0
 """Seconds within which `/ready` answers, also when the store does not."""
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """What `/ready` answers when the server can answer requests."""
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `/ready` answers when the server can answer requests: nothing more than that where a key is needed to know more."""
 
-    project: str
-    feature_views: int
-    feature_services: int
+    project: str | None = None
+    feature_views: int | None = None
+    feature_services: int | None = None
 
 
 def routes(serving: Serving) -> tuple[Route, ...]:
@@ -37,11 +37,18 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             return error_response(late, request.id)
         except FeatureStoreError as error:
             return error_response(as_http_error(error), request.id)
-        return Response(200, msgspec.json.encode(Ready(registry.project, len(registry.views), len(registry.services))))
+        shown = Ready() if serving.access.guarded else Ready(registry.project, len(registry.views), len(registry.services))
+        return Response(200, msgspec.json.encode(shown))
 
     return (
-        Route("GET", "/health", health, "Whether the server lives", open=True),
+        Route("GET", "/health", health, "Whether the server lives", open=True, anybody=True),
         Route(
-            "GET", "/ready", ready, "Whether the server can answer: the store is reached and holds this project", answer=Ready, open=True
+            "GET",
+            "/ready",
+            ready,
+            "Whether the server can answer: the store is reached and holds this project",
+            answer=Ready,
+            open=True,
+            anybody=True,
         ),
     )

@@ -19,7 +19,7 @@ from featurestore.codec.layout import RowSchema
 from featurestore.codec.steps import read_fields
 from featurestore.errors import EntityKeyError, RequestError, did_you_mean
 from featurestore.registry.definitions import Column, FeatureView
-from featurestore.registry.registry import RequestedView
+from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import duration_micros, to_micros
 
 from .online_features import OnlineFeatures, Status, ViewAnswer
@@ -63,8 +63,16 @@ class OnlineRequest:
     """All that the parts need, each once."""
 
     output_names: frozenset[str]
-    views: tuple[FeatureView, ...] = ()
-    """Whose features were asked for, in the order of the parts."""
+    requested: tuple[RequestedView, ...]
+    """What was asked for, in the order of the parts."""
+
+    registry: Registry
+    """In which it was looked up."""
+
+    @property
+    def views(self) -> tuple[FeatureView, ...]:
+        """Whose features were asked for, in the order of the parts."""
+        return tuple(wanted.view for wanted in self.requested)
 
 
 class Lookup(NamedTuple):
@@ -82,7 +90,7 @@ class Lookup(NamedTuple):
     """For each part, which entity rows its keys belong to. None: all of them."""
 
 
-def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineRequest:
+def prepare_request(project: str, requested: Sequence[RequestedView], registry: Registry) -> OnlineRequest:
     """Resolve a choice of features for reading. Raises RequestError for a view that is not online."""
     parts: list[RequestedRows] = []
     spellings: dict[tuple[Column, ...], int] = {}
@@ -99,8 +107,7 @@ def prepare_request(project: str, requested: Sequence[RequestedView]) -> OnlineR
         parts.append(RequestedRows(view.name, spelling, key_space(project, view), ttl, decoder, output, wanted.output_names, steps))
     join_keys = {key.name: key for keys in spellings for key in keys}
     names = frozenset(column.name for part in parts for column in part.features)
-    views = tuple(wanted.view for wanted in requested)
-    return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names, views)
+    return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names, tuple(requested), registry)
 
 
 def plan_lookup(request: OnlineRequest, entity_rows: EntityRows) -> Lookup:

@@ -24,10 +24,15 @@ WantedFeatures: TypeAlias = str | FeatureService | Sequence[str | FeatureReferen
 
 
 class Published:
-    """A project's snapshot as it was read at some time."""
+    """A project's snapshot as it was read at some time.
 
-    def __init__(self, project: str, document: bytes, read_at: datetime) -> None:
-        self.registry: Registry = from_json(document)
+    Args:
+        public_only: leave out what is private to the project.
+    """
+
+    def __init__(self, project: str, document: bytes, read_at: datetime, *, public_only: bool = False) -> None:
+        registry = from_json(document)
+        self.registry: Registry = registry.public() if public_only else registry
         self.document, self.read_at = document, read_at
         self._project = project
         self._requests: dict[object, OnlineRequest] = {}
@@ -37,7 +42,8 @@ class Published:
         choice = (features if isinstance(features, str | FeatureService) else tuple(features), full_feature_names)
         request = self._requests.get(choice)
         if request is None:
-            request = prepare_request(self._project, self.registry.resolve(features, full_feature_names=full_feature_names))
+            requested = self.registry.resolve(features, full_feature_names=full_feature_names)
+            request = prepare_request(self._project, requested, self.registry)
             if len(self._requests) >= MOST_REQUESTS_KEPT:
                 self._requests = {}
             self._requests[choice] = request

@@ -54,8 +54,8 @@ _Steps: TypeAlias = Generator[_ReadRows | _ReadDocuments, list[bytes | None], On
 class _Reader:
     """The decisions that both readers share."""
 
-    def __init__(self, url: str, project: str, clock: Clock, refresh_after: timedelta) -> None:
-        self._place, self._project = without_secrets(url), project
+    def __init__(self, url: str, project: str, clock: Clock, refresh_after: timedelta, public_only: bool) -> None:
+        self._place, self._project, self._public_only = without_secrets(url), project, public_only
         self._clock, self._refresh_after = clock, refresh_after
         self._published: Published | None = None
 
@@ -104,7 +104,7 @@ class _Reader:
                 f"The online store {self._place} holds nothing of project {self._project!r}. Publish it first: fsdbt materialize"
             )
         if self._published is None or self._published.document != snapshot:
-            self._published = Published(self._project, snapshot, self._clock())
+            self._published = Published(self._project, snapshot, self._clock(), public_only=self._public_only)
         else:
             self._published.read_at = self._clock()
         return self._published
@@ -119,6 +119,7 @@ class OnlineFeatureStore(_Reader):
         base_dir: the folder that a relative `sqlite:///file` starts from.
         clock: says what time it is; for tests.
         refresh_after: how old the snapshot of what exists may get.
+        public_only: leave out feature views of private models, and feature services with features of them.
     """
 
     def __init__(
@@ -129,8 +130,9 @@ class OnlineFeatureStore(_Reader):
         base_dir: Path | str = ".",
         clock: Clock = utc_now,
         refresh_after: timedelta = REFRESH_AFTER,
+        public_only: bool = False,
     ) -> None:
-        super().__init__(url, project, clock, refresh_after)
+        super().__init__(url, project, clock, refresh_after, public_only)
         self._store = open_store(url, base_dir)
 
     @property
@@ -185,8 +187,9 @@ class AsyncOnlineFeatureStore(_Reader):
         base_dir: Path | str = ".",
         clock: Clock = utc_now,
         refresh_after: timedelta = REFRESH_AFTER,
+        public_only: bool = False,
     ) -> None:
-        super().__init__(url, project, clock, refresh_after)
+        super().__init__(url, project, clock, refresh_after, public_only)
         self._store = open_async_store(url, base_dir)
 
     async def read_registry(self) -> Registry:

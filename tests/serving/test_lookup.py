@@ -30,7 +30,8 @@ PRESENT, NULL, NOT_FOUND, TOO_OLD = Status.PRESENT, Status.NULL_VALUE, Status.NO
 
 
 def request(*features, views=(ORDERS, PROFILE, VISITS), full_feature_names=False):
-    return prepare_request("shop", Registry("shop", views).resolve(features, full_feature_names=full_feature_names))
+    registry = Registry("shop", views)
+    return prepare_request("shop", registry.resolve(features, full_feature_names=full_feature_names), registry)
 
 
 def answer(prepared, entity_rows, stored, now=NOON):
