@@ -6,6 +6,8 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from .headers import array_header, bytes_header, string_header
+
 LONGEST = 2047
 """The longest length that a header in the table tells."""
 
@@ -39,33 +41,12 @@ def cell_table() -> pa.BinaryArray:
             *_MARKERS,
             *map(_integer, range(SMALLEST_INTEGER, LARGEST_INTEGER + 1)),
             *map(string_header, lengths),
-            *map(_bytes_header, lengths),
+            *map(bytes_header, lengths),
             *map(array_header, lengths),
             *(b"$%d\r\n" % length for length in lengths),
         ),
         pa.binary(),
     )
-
-
-def string_header(length: int) -> bytes:
-    """Of a string of fewer than 2^16 bytes."""
-    if length < 32:
-        return bytes((0xA0 | length,))
-    return b"\xd9" + length.to_bytes(1, "big") if length < 2**8 else b"\xda" + length.to_bytes(2, "big")
-
-
-def array_header(length: int) -> bytes:
-    """Of an array of fewer than 2^16 elements."""
-    return bytes((0x90 | length,)) if length < 16 else b"\xdc" + length.to_bytes(2, "big")
-
-
-def map_header(length: int) -> bytes:
-    """Of a map of fewer than 2^16 entries."""
-    return bytes((0x80 | length,)) if length < 16 else b"\xde" + length.to_bytes(2, "big")
-
-
-def _bytes_header(length: int) -> bytes:
-    return b"\xc4" + length.to_bytes(1, "big") if length < 2**8 else b"\xc5" + length.to_bytes(2, "big")
 
 
 def _integer(value: int) -> bytes:

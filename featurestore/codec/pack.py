@@ -27,6 +27,7 @@ from featurestore.registry.value_types import (
 
 from . import cell_table as table
 from .gather import Gathering, binary_array, equal_widths, offsets_of, row_numbers
+from .headers import map_header, string_header
 
 _SWAPPABLE = {2: "H", 4: "I", 8: "Q"}
 _PLAIN_SCALE = 6
@@ -203,9 +204,9 @@ def _pack_sequence(rows: Gathering, column: pa.Array, value_type: ListType | Map
 def _pack_struct(rows: Gathering, column: pa.StructArray, fields: Sequence[tuple[str, ValueType]]) -> None:
     """A map of field name to value. One that may be null is put together first, as a cell of its own."""
     content = Gathering(len(column), table.cell_table()) if column.null_count else rows
-    opening = table.map_header(len(fields))
+    opening = map_header(len(fields))
     for (name, value_type), values in zip(fields, column.flatten(), strict=True):
-        content.put_constant(opening + table.string_header(len(name.encode())) + name.encode())
+        content.put_constant(opening + string_header(len(name.encode())) + name.encode())
         pack(content, values, value_type)
         opening = b""
     if opening:

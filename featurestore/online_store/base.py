@@ -90,6 +90,10 @@ class OnlineStore(Protocol):
         """
         ...
 
+    def last_sequence(self, project: str) -> int:
+        """The number that `next_sequence` gave last; 0 before the first. What is pushed is ordered after the run that has it."""
+        ...
+
     def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents (registry snapshot, schemas, watermarks), in one round trip."""
         ...
@@ -111,7 +115,7 @@ class OnlineStore(Protocol):
 
 
 class AsyncOnlineStore(Protocol):
-    """The reading half, for asyncio."""
+    """What a service needs, for asyncio: to read, and to write what is pushed. As in `OnlineStore`."""
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`, in one round trip."""
@@ -119,6 +123,18 @@ class AsyncOnlineStore(Protocol):
 
     async def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents, in one round trip."""
+        ...
+
+    async def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+        """Write rows by the rule of `mode`; return how many were taken."""
+        ...
+
+    async def last_sequence(self, project: str) -> int:
+        """The number that `next_sequence` gave last; 0 before the first."""
+        ...
+
+    async def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
+        """Write documents, all or none."""
         ...
 
     async def close(self) -> None:

@@ -35,7 +35,7 @@ def open_store(url: str, base_dir: Path | str = ".") -> OnlineStore:
 
 
 def open_async_store(url: str, base_dir: Path | str = ".") -> AsyncOnlineStore:
-    """As `open_store`, the reading half for asyncio."""
+    """As `open_store`, what a service needs for asyncio."""
     if _scheme(url) == "sqlite":
         from .embedded import AsyncEmbeddedStore, EmbeddedStore
 

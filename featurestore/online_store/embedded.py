@@ -132,6 +132,14 @@ class EmbeddedStore:
             )
             return int(connection.execute("SELECT last FROM sequences WHERE project = ?", (project,)).fetchone()[0])
 
+    def last_sequence(self, project: str) -> int:
+        """The number that `next_sequence` gave last; 0 before the first."""
+        with self._reading() as connection:
+            if connection is None:
+                return 0
+            found = connection.execute("SELECT last FROM sequences WHERE project = ?", (project,)).fetchone()
+            return int(found[0]) if found else 0
+
     def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents."""
         with self._reading() as connection:
@@ -238,7 +246,7 @@ class EmbeddedStore:
 
 
 class AsyncEmbeddedStore:
-    """The reading half for asyncio: SQLite waits in a thread, not in the event loop."""
+    """An `AsyncOnlineStore` in one file: SQLite waits in a thread, not in the event loop."""
 
     def __init__(self, store: EmbeddedStore) -> None:
         self._store = store
@@ -250,6 +258,18 @@ class AsyncEmbeddedStore:
     async def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents."""
         return await asyncio.to_thread(self._store.read_documents, project, names)
+
+    async def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+        """Write rows by the rule of `mode`; return how many were taken."""
+        return await asyncio.to_thread(self._store.write, rows, mode, expires_after=expires_after)
+
+    async def last_sequence(self, project: str) -> int:
+        """The number that `next_sequence` gave last; 0 before the first."""
+        return await asyncio.to_thread(self._store.last_sequence, project)
+
+    async def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
+        """Write documents, all or none."""
+        await asyncio.to_thread(self._store.write_documents, project, documents)
 
     async def close(self) -> None:
         """Close the file."""

@@ -90,10 +90,14 @@ class RedisStore:
     def next_sequence(self, project: str, above: int = 0) -> int:
         """A number greater than `above` and than any that this returned before for that project."""
         with self._connections.one() as connection:
-            number = int(_call(connection, "INCR", f"{project}:sequence"))
+            number = int(_call(connection, "INCR", _sequence_key(project)))
             if number > above:
                 return number
-            return int(_call(connection, "INCRBY", f"{project}:sequence", str(above + 1 - number)))
+            return int(_call(connection, "INCRBY", _sequence_key(project), str(above + 1 - number)))
+
+    def last_sequence(self, project: str) -> int:
+        """The number that `next_sequence` gave last; 0 before the first."""
+        return int(self._connections.ask(_packed("GET", _sequence_key(project))) or 0)
 
     def read_documents(self, project: str, names: Sequence[str]) -> list[bytes | None]:
         """Small named documents, in one round trip."""
@@ -104,7 +108,8 @@ class RedisStore:
         """Write documents, all or none."""
         if documents:
             with self._connections.one() as connection:
-                _call(connection, "HSET", _documents_key(project), *(part for pair in documents.items() for part in pair))
+                connection.send_packed_command((_hset(project, documents),), check_health=False)
+                connection.read_response()
 
     def exchange_documents(self, project: str, expected: Mapping[str, bytes | None], documents: Mapping[str, bytes | None]) -> bool:
         """Write documents, all or none, if those of `expected` still are what is given there; return whether they were."""
@@ -131,7 +136,7 @@ class RedisStore:
 
 
 class AsyncRedisStore:
-    """The reading half of a Redis store for asyncio."""
+    """An `AsyncOnlineStore` in one Redis server."""
 
     def __init__(self, url: str) -> None:
         """Args: url: as for `RedisStore`."""
@@ -146,6 +151,26 @@ class AsyncRedisStore:
         """Small named documents, in one round trip."""
         documents: list[bytes | None] = await self._connections.ask(_hmget(project, names)) if names else []
         return documents
+
+    async def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+        """Write rows by the rule of `mode`; return how many were taken. Writing a second time leaves what the first time left."""
+        return sum([await self._written(b"".join(parts)) for parts in write_commands(rows, mode, expires_after)])
+
+    async def last_sequence(self, project: str) -> int:
+        """The number that `next_sequence` gave last; 0 before the first."""
+        return int(await self._connections.ask(_packed("GET", _sequence_key(project))) or 0)
+
+    async def write_documents(self, project: str, documents: Mapping[str, bytes]) -> None:
+        """Write documents, all or none."""
+        if documents:
+            await self._connections.ask(_hset(project, documents))
+
+    async def _written(self, command: bytes) -> int:
+        try:
+            return int(await self._connections.ask(command))
+        except UnknownScript:
+            await self._connections.ask(_packed("SCRIPT", "LOAD", WRITE))
+            return int(await self._connections.ask(command))
 
     async def close(self) -> None:
         """Give up all connections."""
@@ -211,6 +236,10 @@ def _hmget(project: str, names: Sequence[str]) -> bytes:
     return _packed("HMGET", _documents_key(project), *names)
 
 
+def _hset(project: str, documents: Mapping[str, bytes]) -> bytes:
+    return _packed("HSET", _documents_key(project), *(part for pair in documents.items() for part in pair))
+
+
 def _packed(*command: str | bytes) -> bytes:
     packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type]
     return packed
@@ -220,6 +249,10 @@ def _named_contents(documents: Mapping[str, bytes | None]) -> Iterator[str | byt
     """Name, whether there is one, and content of each document."""
     for name, content in documents.items():
         yield from (name, "0" if content is None else "1", content or b"")
+
+
+def _sequence_key(project: str) -> str:
+    return f"{project}:sequence"
 
 
 def _documents_key(project: str) -> str:

@@ -24,17 +24,8 @@ def decoded_columns(view, rows):
     return decoder.decode(rows)
 
 
-@st.composite
-def views_and_rows(draw, types=cases.value_types):
-    features = draw(st.dictionaries(cases.field_names, types, min_size=1, max_size=4))
-    view = cases.feature_view(features={f"f_{name}": value_type for name, value_type in features.items()})
-    row = st.fixed_dictionaries({feature.name: cases.values(feature.value_type) for feature in view.features})
-    rows = draw(st.lists(row, min_size=1, max_size=4))
-    return view, [{"customer_id": number, **values} for number, values in enumerate(rows)]
-
-
 @settings(max_examples=150, deadline=None)
-@given(views_and_rows(), st.data())
+@given(cases.views_and_rows(), st.data())
 def test_every_value_comes_back_as_it_was(case, data):
     view, rows = case
     batch = cases.batch_of(view, rows)
@@ -49,7 +40,7 @@ def test_every_value_comes_back_as_it_was(case, data):
 
 
 @settings(max_examples=40, deadline=None)
-@given(views_and_rows())
+@given(cases.views_and_rows())
 def test_the_same_row_is_always_the_same_bytes(case):
     view, rows = case
     encoder = RowEncoder("shop", view, 1)
@@ -59,7 +50,7 @@ def test_the_same_row_is_always_the_same_bytes(case):
 
 
 @settings(max_examples=100, deadline=None)
-@given(views_and_rows(cases.plain_types), st.data())
+@given(cases.views_and_rows(cases.plain_types), st.data())
 def test_bulk_strings_are_the_pairs_with_their_lengths(case, data):
     view, rows = case
     encoded = RowEncoder("shop", view, 1).encode(cases.batch_of(view, rows))

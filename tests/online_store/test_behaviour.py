@@ -297,6 +297,30 @@ async def test_the_async_half_reads_the_same(url, store):
     await reader.close()
 
 
+async def test_the_async_half_writes_by_the_same_rule(url, store):
+    store.write(rows_of(1, (1, NOON + HOUR, 10), (2, NOON, 10)), NEWEST)
+    writer = open_async_store(url)
+    assert await writer.write(rows_of(2, (1, NOON, 11), (2, NOON, 11)), NEWEST) == 1
+    assert await writer.write(rows_of(2), NEWEST) == 0
+    assert await writer.write(rows_of(3, *((customer, NOON, 1) for customer in range(100, 2100))), NEWEST, expires_after=20_000) == 2000
+    assert versions(store, 1, 2) == [(60, 1), (0, 2)]
+    await writer.write_documents("shop", {"registry": b"two"})
+    await writer.write_documents("shop", {})
+    assert store.read_documents("shop", ["registry"]) == [b"two"]
+    sleep(0.1)
+    await writer.write(rows_of(3, (3, NOON, 11)), NEWEST)
+    await writer.close()
+    assert versions(store, 100, 2099) == [None, None]
+
+
+async def test_the_last_sequence_is_read_without_being_used_up(url, store):
+    reader = open_async_store(url)
+    assert [store.last_sequence("shop"), await reader.last_sequence("shop")] == [0, 0]
+    given = store.next_sequence("shop", above=6)
+    assert [store.last_sequence("shop"), await reader.last_sequence("shop"), store.last_sequence("another")] == [given, given, 0]
+    await reader.close()
+
+
 async def test_the_async_half_finds_nothing_where_nothing_was_written(url):
     reader = open_async_store(url)
     assert await reader.read(keys_of(1)) == [None]

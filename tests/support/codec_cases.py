@@ -157,3 +157,13 @@ def _of_type(value_type: ValueType) -> st.SearchStrategy[Any]:
         case MapType(key, value):
             return st.dictionaries(_of_type(key), values(value), max_size=3)
     raise AssertionError(value_type)
+
+
+@st.composite
+def views_and_rows(draw: st.DrawFn, types: st.SearchStrategy[ValueType] = value_types) -> tuple[FeatureView, list[dict[str, Any]]]:
+    """A view and rows of it."""
+    features = draw(st.dictionaries(field_names, types, min_size=1, max_size=4))
+    view = feature_view(features={f"f_{name}": value_type for name, value_type in features.items()})
+    row = st.fixed_dictionaries({feature.name: values(feature.value_type) for feature in view.features})
+    rows = draw(st.lists(row, min_size=1, max_size=4))
+    return view, [{"customer_id": number, **values} for number, values in enumerate(rows)]
