@@ -5,7 +5,7 @@ knowing msgpack:
 
     offset  0  dc hi lo             array of 4 + n elements
             3  d3 + int64           event time, microseconds since the epoch, UTC
-           12  ce + uint32          sequence of the run that wrote the row
+           12  ce + uint32          sequence: 2 n of the materialization with number n, 2 n + 1 of a push with that number
            17  ce + uint32          id of the schema that names and types the features
            22  c0, or d3 + int64    instant from which the row no longer counts; nil: it still does
                then the n features, in the order of the schema
@@ -43,11 +43,31 @@ LARGEST_SEQUENCE = 2**32 - 1
 _TIME_AND_SEQUENCE = struct.Struct(">qxI")
 
 
+def run_sequence(number: int) -> int:
+    """The sequence in the rows of the materialization with that number."""
+    return 2 * number
+
+
+def push_sequence(number: int) -> int:
+    """The sequence in the rows of a push with that number. Runs and pushes take their numbers from one counter."""
+    return 2 * number + 1
+
+
+def number_of(sequence: int) -> int:
+    """The number of the materialization or push whose rows have that sequence."""
+    return sequence // 2
+
+
 class RowVersion(NamedTuple):
     """What decides between two rows of one key."""
 
     event_time: int
     sequence: int
+
+    @property
+    def pushed(self) -> bool:
+        """Whether a push wrote the row, and not a materialization."""
+        return self.sequence % 2 == 1
 
 
 def row_version(row: bytes) -> RowVersion:

@@ -48,15 +48,16 @@ class Publication:
     at: datetime
     sequence: int
     mode: WriteMode
+    horizon: int | None
     expires_after: int | None
-    """Microseconds; see `OnlineStore.write`."""
+    """Both in microseconds; see `OnlineStore.write`."""
 
     def write(self, batches: Iterable[pa.RecordBatch], store: OnlineStore) -> Iterator[Part]:
         """Encode and write the rows that the view's statement answers with, part by part."""
         event_timestamp = len(self.view.join_keys)
         rows = stepped_rows(batches, self.view, self.at) if self.view.aggregated else batches
         for batch, encoded in _encoded_ahead(rows, RowEncoder(self.project, self.view, self.sequence)):
-            store.write(encoded, self.mode, expires_after=self.expires_after)
+            store.write(encoded, self.mode, horizon=self.horizon, expires_after=self.expires_after)
             yield Part(len(encoded), instant(pc.max(batch.column(event_timestamp))))
 
 

@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from sqlglot import exp
 
 from featurestore.codec.keys import key_space
-from featurestore.codec.layout import RowSchema
+from featurestore.codec.layout import LARGEST_SEQUENCE, RowSchema, number_of, run_sequence
 from featurestore.errors import FeatureStoreError, MaterializeError, OnlineStoreError, WarehouseError
 from featurestore.online_store.base import KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.sql.latest import latest_rows, view_bounds
 from featurestore.sql.steps import step_rows
-from featurestore.timestamps import as_utc, duration_micros
+from featurestore.timestamps import LAST_INSTANT, as_utc, duration_micros, to_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
@@ -81,6 +81,9 @@ class MaterializationReport:
 class _Bounds:
     """What a view holds in the warehouse, as one run sees it."""
 
+    event_timestamp: datetime | None
+    """The newest of a row that counts: what was pushed with a newer one is ahead of the warehouse."""
+
     created_timestamp: datetime | None
     digest: str | None
     next_change: datetime | None
@@ -133,7 +136,7 @@ def _publish(
         raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
     space, schema, lifetime = key_space(project, view), RowSchema.of(view), _lifetime(view)
     store.write_documents(project, {schema.document_name: schema.to_document()})
-    sequence = store.next_sequence(project, above=task.online.sequence if task.online else 0)
+    sequence = run_sequence(store.next_sequence(project, above=number_of(task.online.sequence) if task.online else 0))
     rows, newest = 0, None
     with warehouse.session() as session:
         bounds = _bounds(session, warehouse, task, at)
@@ -143,14 +146,16 @@ def _publish(
         statement = _published_rows(view, at, warehouse.dialect, since, not_before)
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
         expires_after = None if lifetime is None else duration_micros(lifetime)
-        for part in published(session, statement, Publication(project, view, at, sequence, write_mode, expires_after), store):
+        horizon = None if bounds.event_timestamp is None else to_micros(bounds.event_timestamp)
+        publication = Publication(project, view, at, sequence, write_mode, horizon, expires_after)
+        for part in published(session, statement, publication, store):
             rows += part.rows
             newest = max(filter(None, (newest, part.newest)), default=None)
             if progress is not None:
                 progress(view.name, part.rows)
     _refuse_if_overtaken(view, project, store, sequence)
     announce(store, project, registry, view.name)
-    removed = _remove_gone(task, space, store, sequence) if mode is Mode.FULL else 0
+    removed = _remove_gone(task, space, store, sequence, horizon) if mode is Mode.FULL else 0
     if since is not None and since.event_timestamp is not None:
         newest = max(filter(None, (newest, as_utc(since.event_timestamp))))
     write_watermark(
@@ -190,12 +195,13 @@ def _published_rows(view: FeatureView, at: datetime, dialect: str, since: Waterm
 
 def _bounds(session: WarehouseSession, warehouse: Warehouse, task: Task, at: datetime) -> _Bounds:
     if task.view.aggregated:
-        return _Bounds(created_timestamp=None, digest=None, next_change=at + task.view.exact_for / 2, digest_then=None)
+        return _Bounds(event_timestamp=at, created_timestamp=None, digest=None, next_change=at + task.view.exact_for / 2, digest_then=None)
     since = task.online.created_timestamp if task.mode is Mode.INCREMENTAL and task.online else None
     statement = view_bounds(task.view, at, warehouse.dialect, digested=only_appended(task.view), created_by=since)
     answer = session.query(statement).read_all()
-    instants = {name: instant(answer[name][0]) for name in ("created_timestamp", "next_change")}
+    instants = {name: instant(answer[name][0]) for name in ("event_timestamp", "created_timestamp", "next_change")}
     return _Bounds(
+        event_timestamp=instants["event_timestamp"],
         created_timestamp=instants["created_timestamp"],
         digest=answer["digest"][0].as_py(),
         next_change=instants["next_change"],
@@ -220,11 +226,17 @@ def _refuse_if_overtaken(view: FeatureView, project: str, store: OnlineStore, se
         raise OnlineStoreError(f"{view.name}: another run published it meanwhile. Run `fsdbt materialize --all` to be sure of its rows.")
 
 
-def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int) -> int:
-    """Remove what this run did not write: entity keys that left the view, and keys spelled as an earlier definition had them."""
-    removed = store.remove_older(space, sequence)
+def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int, horizon: int | None) -> int:
+    """Remove what this run did not write: entity keys that left the view, and keys spelled as an earlier definition had them.
+
+    A pushed row is removed only where the run before this one came after it, too: a push that had its number when this run began, and was
+    written after this run had written that key, must not take this run's row with it.
+    """
+    before = task.online.sequence if task.online else 0
+    removed = store.remove_older(space, sequence, pushed_before=before, horizon=horizon)
     if task.online is not None and task.online.key_prefix != space.prefix.decode():
-        removed += store.remove_older(KeySpace(task.online.key_prefix.encode(), space.suffix), sequence)
+        former = KeySpace(task.online.key_prefix.encode(), space.suffix)
+        removed += store.remove_older(former, sequence, pushed_before=LARGEST_SEQUENCE, horizon=LAST_INSTANT)
     return removed
 
 

@@ -1,12 +1,15 @@
 """What an online store is: keys, bytes and an event time. It knows no features.
 
-Every row carries, at fixed places in its bytes, the event time and the sequence number of the run that wrote it (see
-`featurestore.codec.layout`). Two rules decide what a write leaves:
+Every row carries, at fixed places in its bytes, the event time and the sequence of the materialization or push that wrote it (see
+`featurestore.codec.layout`). All of a project take their numbers from one counter, so sequences order them by when they began. Two rules
+decide what a write leaves:
 
 - `NEWEST_WINS`: a row replaces another when its (event time, sequence) is at least as great. An older event time never replaces
-  a newer one; an equal one is overwritten by a later run. The end is the same whatever the order of writers.
-- `EXACT`: as above, and it also replaces whatever an earlier run wrote, so that a newest row whose time moved back is corrected.
-  What a later run wrote meanwhile and is newer still stays.
+  a newer one; an equal one is overwritten by what began later. The end is the same whatever the order of writers.
+- `EXACT`, of a run that read the whole view: as above, and it also replaces whatever an earlier materialization wrote, so that a newest
+  row whose time moved back is corrected; and what was pushed before it, unless that is newer than anything the warehouse has (its
+  *horizon*): a push that is ahead of the warehouse stays until the warehouse has caught up with it. What a later run or push wrote
+  meanwhile and is newer stays.
 """
 
 from __future__ import annotations
@@ -55,16 +58,23 @@ class OnlineStore(Protocol):
         """The row of each key, or None, in the order of `keys`, in one round trip."""
         ...
 
-    def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+    def write(self, rows: EncodedRows, mode: WriteMode, *, horizon: int | None = None, expires_after: int | None = None) -> int:
         """Write rows by the rule of `mode`; return how many were taken. Each row is old or new to a reader, never mixed.
 
         Args:
+            horizon: of an exact write, the newest event time that the view has in the warehouse, in microseconds. An earlier pushed row
+                with a newer one stays. None: the view is empty there, so every pushed row does.
             expires_after: microseconds after which the store may drop a row that nobody wrote again, to clean up. None: never.
         """
         ...
 
-    def remove_older(self, space: KeySpace, sequence: int) -> int:
-        """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
+    def remove_older(self, space: KeySpace, sequence: int, *, pushed_before: int = 0, horizon: int | None = None) -> int:
+        """Remove the rows of a key space that were written by a materialization before `sequence`; return how many.
+
+        Args:
+            pushed_before: and the rows that were pushed before this sequence, whose event time is at most `horizon`.
+            horizon: microseconds. None: no pushed row is removed.
+        """
         ...
 
     def expire(self, space: KeySpace, after: int, per_second: int) -> int:
@@ -83,7 +93,9 @@ class OnlineStore(Protocol):
         ...
 
     def next_sequence(self, project: str, above: int = 0) -> int:
-        """A number greater than any that this returned before for that project: it orders materialization runs.
+        """A number greater than any that this returned before for that project: it orders materializations and pushes.
+
+        What rows carry is made of it by `run_sequence` and `push_sequence`.
 
         Args:
             above: and greater than this one, which is known to have been used, should the store have lost count.

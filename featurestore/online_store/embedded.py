@@ -40,7 +40,13 @@ ON CONFLICT (key) DO UPDATE
 SET event_time = excluded.event_time, sequence = excluded.sequence, expires_at = excluded.expires_at, row = excluded.row
 WHERE (excluded.event_time, excluded.sequence) >= (rows.event_time, rows.sequence)
 """
-_UPSERTS = {WriteMode.NEWEST_WINS: _UPSERT, WriteMode.EXACT: f"{_UPSERT} OR excluded.sequence > rows.sequence"}
+_UPSERTS = {
+    WriteMode.NEWEST_WINS: _UPSERT,
+    WriteMode.EXACT: f"{_UPSERT} OR (excluded.sequence > rows.sequence AND (rows.sequence % 2 = 0 OR rows.event_time <= ?))",
+}
+
+_OLDER = "((sequence % 2 = 0 AND sequence < ?) OR (sequence % 2 = 1 AND sequence < ? AND event_time <= ?))"
+"""Nothing is at most null: without a horizon no pushed row is older."""
 
 CLEANED_UP_PER_WRITE = 20_000
 """More rows than a write of the codec has, so that cleaning up keeps up, and few enough that no write waits long for it."""
@@ -79,20 +85,23 @@ class EmbeddedStore:
                 found.update(connection.execute(_select(len(part)), part))
             return list(map(found.get, keys))
 
-    def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+    def write(self, rows: EncodedRows, mode: WriteMode, *, horizon: int | None = None, expires_after: int | None = None) -> int:
         """Write rows by the rule of `mode`; return how many were taken. Rows whose expiry has passed are cleaned up."""
         with self._writing() as connection:
             before = connection.total_changes
             now = to_micros(self._clock())
-            connection.executemany(_UPSERTS[mode], _parameters(rows, None if expires_after is None else now + expires_after))
+            rule = (horizon,) if mode is WriteMode.EXACT else ()
+            parameters = _parameters(rows, None if expires_after is None else now + expires_after)
+            connection.executemany(_UPSERTS[mode], ((*each, *rule) for each in parameters))
             taken = connection.total_changes - before
             connection.execute(_CLEAN_UP, (now,))
             return taken
 
-    def remove_older(self, space: KeySpace, sequence: int) -> int:
-        """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
+    def remove_older(self, space: KeySpace, sequence: int, *, pushed_before: int = 0, horizon: int | None = None) -> int:
+        """Remove what materializations before `sequence` wrote, and what was pushed before `pushed_before` up to `horizon`."""
         with self._writing() as connection:
-            return connection.execute(f"DELETE FROM rows WHERE {_IN_SPACE} AND sequence < ?", (*_bounds(space), sequence)).rowcount
+            parameters = (*_bounds(space), sequence, pushed_before, horizon)
+            return connection.execute(f"DELETE FROM rows WHERE {_IN_SPACE} AND {_OLDER}", parameters).rowcount
 
     def expire(self, space: KeySpace, after: int, per_second: int) -> int:
         """Let all rows of a key space go, the first after so many microseconds; return how many."""

@@ -50,18 +50,19 @@ class RedisStore:
         rows: list[bytes | None] = self._connections.ask(_mget(keys)) if keys else []
         return rows
 
-    def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
+    def write(self, rows: EncodedRows, mode: WriteMode, *, horizon: int | None = None, expires_after: int | None = None) -> int:
         """Write rows by the rule of `mode`; return how many were taken."""
         if len(rows) == 0:
             return 0
-        return self._with_script(WRITE, lambda connection: _write(connection, rows, mode, expires_after))
+        return self._with_script(WRITE, lambda connection: _write(connection, write_commands(rows, mode, expires_after, horizon)))
 
-    def remove_older(self, space: KeySpace, sequence: int) -> int:
-        """Remove the rows of a key space that were written by a run before `sequence`; return how many."""
+    def remove_older(self, space: KeySpace, sequence: int, *, pushed_before: int = 0, horizon: int | None = None) -> int:
+        """Remove what materializations before `sequence` wrote, and what was pushed before `pushed_before` up to `horizon`."""
+        arguments = (sequence, pushed_before, _instant_bytes(horizon))
 
         def remove(connection: Any) -> int:
             batches = _scan(connection, space)
-            return sum(_call(connection, "EVALSHA", _digest(REMOVE_OLDER), len(keys), *keys, sequence) for keys in batches)
+            return sum(_call(connection, "EVALSHA", _digest(REMOVE_OLDER), len(keys), *keys, *arguments) for keys in batches)
 
         return self._with_script(REMOVE_OLDER, remove)
 
@@ -177,9 +178,12 @@ class AsyncRedisStore:
         await self._connections.close()
 
 
-def write_commands(rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> Iterator[tuple[bytes | memoryview, ...]]:
+def write_commands(
+    rows: EncodedRows, mode: WriteMode, expires_after: int | None = None, horizon: int | None = None
+) -> Iterator[tuple[bytes | memoryview, ...]]:
     """The commands that write rows, each as the parts to send one after the other: what the codec laid out is not copied."""
-    arguments = (mode.value.encode(), b"" if expires_after is None else b"%d" % (expires_after // 1000))
+    lifetime = b"" if expires_after is None else b"%d" % (expires_after // 1000)
+    arguments = (mode.value.encode(), lifetime, _instant_bytes(horizon))
     tail = b"".join(b"$%d\r\n%s\r\n" % (len(argument), argument) for argument in arguments)
     size = len(rows.bulk_rows(0, len(rows)))
     step = max(1, min(ROWS_PER_COMMAND, BYTES_PER_COMMAND * len(rows) // max(1, size)))
@@ -195,9 +199,9 @@ def write_commands(rows: EncodedRows, mode: WriteMode, expires_after: int | None
         yield head, rows.bulk_keys(start, stop), rows.bulk_rows(start, stop), tail
 
 
-def _write(connection: Any, rows: EncodedRows, mode: WriteMode, expires_after: int | None) -> int:
+def _write(connection: Any, commands: Iterator[tuple[bytes | memoryview, ...]]) -> int:
     taken, waiting = 0, 0
-    for command in write_commands(rows, mode, expires_after):
+    for command in commands:
         connection.send_packed_command(command, check_health=False)
         waiting += 1
         if waiting == COMMANDS_AHEAD:
@@ -253,6 +257,11 @@ def _named_contents(documents: Mapping[str, bytes | None]) -> Iterator[str | byt
 
 def _sequence_key(project: str) -> str:
     return f"{project}:sequence"
+
+
+def _instant_bytes(micros: int | None) -> bytes:
+    """As a row holds it; empty: there is none."""
+    return b"" if micros is None else micros.to_bytes(8, "big", signed=True)
 
 
 def _documents_key(project: str) -> str:

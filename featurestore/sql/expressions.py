@@ -144,6 +144,11 @@ def smallest_where(condition: exp.Expression, value: exp.Expression) -> exp.Expr
     return exp.Min(this=exp.Case(ifs=[exp.If(this=condition, true=value.copy())]))
 
 
+def greatest_where(condition: exp.Expression, value: exp.Expression) -> exp.Expression:
+    """The greatest value among the rows of which the condition holds, or null."""
+    return exp.Max(this=exp.Case(ifs=[exp.If(this=condition, true=value.copy())]))
+
+
 def same_or_both_null(left: exp.Expression, right: exp.Expression, dialect: Dialect) -> exp.Expression:
     """`left IS NOT DISTINCT FROM right`."""
     if dialect.not_distinct:

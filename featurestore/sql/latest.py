@@ -19,6 +19,7 @@ from .expressions import (
     any_of,
     column,
     digest_where,
+    greatest_where,
     hashable,
     is_null,
     joined,
@@ -73,7 +74,8 @@ def latest_rows(
 def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool = False, created_by: datetime | None = None) -> exp.Select:
     """One row that says what a view holds, so that the next run can tell what it may skip.
 
-    Its columns, null where there is nothing to say: `created_timestamp`, the newest in the view; `next_change`, the first instant after
+    Its columns, null where there is nothing to say: `event_timestamp`, the newest of a row that counts at `at`; `created_timestamp`, the
+    newest in the view; `next_change`, the first instant after
     `at` at which a row starts to count (or, where validity may overlap, ends, so that an older one comes back); and, only where they
     are asked for and the warehouse can, digests of whole rows: `digest`, of all of them, and `digest_then`, of those created by the
     instant given or at no known time.
@@ -92,9 +94,15 @@ def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool
         if created_by is not None:
             by_then = any_of(is_null(written.copy()), exp.LTE(this=written.copy(), expression=instant_literal(created_by, facts)))
             digests["digest_then"] = digest_where(by_then, [value.copy() for value in values], row_hash, facts)
-    told = {"next_change": _next_change(history, at), "created_timestamp": newest, **digests}
+    told = {"event_timestamp": _newest_counting(history, at), "next_change": _next_change(history, at), "created_timestamp": newest}
+    told |= digests
     query = exp.select(*(named(value, name) for name, value in told.items())).from_(table("history"))
     return with_ctes(query, [("history", rows)])
+
+
+def _newest_counting(history: History, at: datetime) -> exp.Expression:
+    counts = exp.LTE(this=column(history.names.known_at), expression=instant_literal(at, history.dialect))
+    return greatest_where(counts, column(history.names.event_timestamp))
 
 
 def _next_change(history: History, at: datetime) -> exp.Expression:

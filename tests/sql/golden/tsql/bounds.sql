@@ -9,6 +9,9 @@ WITH [history] AS (
     NOT [customer_orders].[customer_id] IS NULL AND NOT [customer_orders].[ordered_at] IS NULL
 )
 SELECT
+  MAX(
+    CASE WHEN [known_at] <= CAST('2024-03-01 12:30:00.000000' AS DATETIME2(6)) THEN [event_timestamp] END
+  ) AS [event_timestamp],
   MIN(CASE WHEN [known_at] > CAST('2024-03-01 12:30:00.000000' AS DATETIME2(6)) THEN [known_at] END) AS [next_change],
   MAX([created_timestamp]) AS [created_timestamp],
   CAST(NULL AS NVARCHAR(MAX)) AS [digest],
