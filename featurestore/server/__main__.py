@@ -12,6 +12,7 @@ import uvicorn
 from featurestore.errors import FeatureStoreError
 
 from .access.guard import Access
+from .connection import Connection
 from .settings import settings_from
 from .tls import tls_options, warnings
 
@@ -40,6 +41,7 @@ def main() -> None:
         proxy_headers=False,
         timeout_keep_alive=int(settings.keep_alive),
         timeout_graceful_shutdown=int(settings.shutdown_timeout),
+        http=Connection,
         ws="none",
         **tls,
     )
