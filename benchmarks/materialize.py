@@ -33,8 +33,9 @@ from redis_server import RedisServer
 
 from featurestore.codec.encode import EncodedBatch, RowEncoder
 from featurestore.online_store.base import WriteMode
-from featurestore.online_store.redis import RedisStore, write_commands
+from featurestore.online_store.redis import RedisStore
 from featurestore.online_store.redis_scripts import WRITE
+from featurestore.online_store.redis_work import write_commands
 
 
 def main() -> None:

@@ -37,6 +37,10 @@ class EncodedBatch:
         """Full key and row bytes of each row."""
         return zip(map(_content, self._keys.to_pylist()), map(_content, self._rows.to_pylist()), strict=True)
 
+    def bulk_strings(self) -> tuple[list[bytes], list[bytes]]:
+        """The full keys and the bytes of the rows, each as a bulk string of the Redis protocol, one by one."""
+        return self._keys.to_pylist(), self._rows.to_pylist()
+
     def bulk_keys(self, start: int, stop: int) -> memoryview:
         """The full keys of those rows as consecutive bulk strings."""
         return _consecutive(self._keys, start, stop)

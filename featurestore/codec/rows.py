@@ -28,6 +28,10 @@ class PlainRows:
         """Full key and row bytes of each row."""
         return iter(self._pairs)
 
+    def bulk_strings(self) -> tuple[list[bytes], list[bytes]]:
+        """The full keys and the bytes of the rows, each as a bulk string, one by one."""
+        return [_bulk_string(key) for key, _ in self._pairs], [_bulk_string(row) for _, row in self._pairs]
+
     def bulk_keys(self, start: int, stop: int) -> memoryview:
         """The full keys of those rows as consecutive bulk strings."""
         return _bulk([key for key, _ in self._pairs[start:stop]])
@@ -51,4 +55,8 @@ def row_bytes(event_time: int, sequence: int, schema_id: int, features: Sequence
 
 
 def _bulk(parts: Sequence[bytes]) -> memoryview:
-    return memoryview(b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+    return memoryview(b"".join(map(_bulk_string, parts)))
+
+
+def _bulk_string(part: bytes) -> bytes:
+    return b"$%d\r\n%s\r\n" % (len(part), part)

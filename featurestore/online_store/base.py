@@ -37,6 +37,10 @@ class EncodedRows(Protocol):
         """Full key and row bytes of each row."""
         ...
 
+    def bulk_strings(self) -> tuple[Sequence[bytes], Sequence[bytes]]:
+        """The full keys and the bytes of the rows, each as a bulk string of the Redis protocol, one by one."""
+        ...
+
     def bulk_keys(self, start: int, stop: int) -> memoryview:
         """The full keys of those rows as consecutive bulk strings of the Redis protocol, ready to send."""
         ...

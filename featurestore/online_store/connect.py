@@ -2,7 +2,7 @@
 
 sqlite:///online_store.db          a file, relative to the project's folder
 sqlite:////var/lib/features.db     a file, by its whole path
-redis://[user:password@]host[:port][/database]      rediss:// for TLS; unix:///path/to/redis.sock for a socket
+redis://[user:password@]host[:port][/database]      and the other ways to reach Redis, see `redis_url`
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from featurestore.errors import SettingsError, did_you_mean
 
 from .base import AsyncOnlineStore, OnlineStore
+from .redis_url import SCHEMES as REDIS_SCHEMES
 
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
-_SCHEMES = ("sqlite", *_REDIS_SCHEMES)
+_SCHEMES = ("sqlite", *REDIS_SCHEMES)
 
 
 def open_store(url: str, base_dir: Path | str = ".") -> OnlineStore:

@@ -1,16 +1,16 @@
-"""Connections to one Redis server, and what goes wrong with them in our words: where the server is, never its password.
+"""Connections to Redis servers. Nothing is decided here: commands are sent, answers read, and what went wrong is handed on as it is.
 
 A connection that answered is kept for the next caller, without the client pool's bookkeeping, which would cost a short read as much
-as the read. One that the server dropped meanwhile shows when it is used: a read is then asked once more, on a new connection.
+as the read. All servers of a request are sent to before the first one's answer is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
@@ -18,65 +18,46 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from featurestore.errors import FeatureStoreError, OnlineStoreError, OnlineStoreUnavailableError, SettingsError
+from .redis_routes import FAILURES
+from .redis_steps import Packet, Pause, Steps
+from .redis_url import RedisUrl, Server
 
-CONNECT_TIMEOUT = 5.0
-ANSWER_TIMEOUT = 30.0
 MOST_THREADS = 10_000
 MOST_ASYNC_CONNECTIONS = 64
-"""More requests at once than this wait for one another."""
+"""More requests at once to one server than this wait for one another."""
 
 READ_SIZE = 1 << 18
 
-_FAILURES = (redis.RedisError, OSError)
-
-
-class UnknownScript(Exception):
-    """The server was never given the script, or has forgotten it."""
+_Result = TypeVar("_Result")
 
 
 class Connections:
-    """May be shared by threads, and used on after a fork."""
+    """To one server. May be shared by threads, and used on after a fork."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: RedisUrl, server: Server) -> None:
         """Nothing is reached before the first use."""
-        self._pool = _pool(redis.ConnectionPool, url, max_connections=MOST_THREADS, retry=Retry(NoBackoff(), 0))
-        self._place = _place(self._pool.connection_kwargs)
+        self._pool: Any = redis.ConnectionPool(
+            max_connections=MOST_THREADS, retry=Retry(NoBackoff(), 0), **_settings(redis.connection, url, server)
+        )
         self._idle: list[Any] = []
         self._process = os.getpid()
 
     def ask(self, command: bytes) -> Any:
-        """The answer to a packed command that may be asked twice."""
+        """The answer to one command."""
+        connection = self.send((command,))
         try:
-            return self._once(command)
-        except redis.ConnectionError as error:
-            if isinstance(error, redis.AuthenticationError):
-                raise _named(error, self._place) from None
-            return self._once_more(command)
-        except _FAILURES as error:
-            raise _named(error, self._place) from error
+            answer = connection.read_response()
+        except redis.ResponseError:
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            self.give_up(connection)
+            raise
+        self._idle.append(connection)
+        return answer
 
-    @contextmanager
-    def one(self) -> Iterator[Any]:
-        """A connection for several commands. It is given up where it may still have an answer to come."""
-        try:
-            connection = self._pool.get_connection()
-            try:
-                yield connection
-            except BaseException:
-                connection.disconnect()
-                raise
-            finally:
-                self._pool.release(connection)
-        except _FAILURES as error:
-            raise _named(error, self._place) from error
-
-    def close(self) -> None:
-        """Give up all connections."""
-        self._idle.clear()
-        self._pool.disconnect()
-
-    def _once(self, command: bytes) -> Any:
+    def send(self, parts: Sequence[bytes | memoryview]) -> Any:
+        """Send commands; the connection that their answers are to be read from."""
         if self._process != os.getpid():
             self._idle, self._process = [], os.getpid()
         try:
@@ -84,117 +65,223 @@ class Connections:
         except IndexError:
             connection = self._pool.get_connection()
         try:
-            connection.send_packed_command((command,), check_health=False)
-            answer = connection.read_response()
+            connection.send_packed_command(parts, check_health=False)
         except BaseException:
-            self._give_up(connection)
+            self.give_up(connection)
+            self.give_up_idle()
+            raise
+        return connection
+
+    def receive(self, connection: Any, count: int) -> list[Any]:
+        """So many answers; an exception stands for one that is an error, or that did not come."""
+        answers: list[Any] = []
+        try:
+            while len(answers) < count:
+                try:
+                    answers.append(connection.read_response())
+                except redis.ResponseError as error:
+                    answers.append(error)
+        except FAILURES as error:
+            self.give_up(connection)
+            self.give_up_idle()
+            return answers + [error] * (count - len(answers))
+        except BaseException:
+            self.give_up(connection)
             raise
         self._idle.append(connection)
-        return answer
+        return answers
 
-    def _once_more(self, command: bytes) -> Any:
+    def give_up_idle(self) -> None:
+        """Those that are not in use are dropped: where one was lost, the others are too."""
         while self._idle:
-            self._give_up(self._idle.pop())
-        try:
-            return self._once(command)
-        except _FAILURES as error:
-            raise _named(error, self._place) from error
+            self.give_up(self._idle.pop())
 
-    def _give_up(self, connection: Any) -> None:
+    def close(self) -> None:
+        """Give up all connections."""
+        self._idle.clear()
+        self._pool.disconnect()
+
+    def give_up(self, connection: Any) -> None:
+        """Drop a connection that may still have an answer to come."""
         connection.disconnect()
         self._pool.release(connection)
 
 
-class AsyncConnections:
-    """The same for asyncio."""
+class Servers:
+    """All servers of a store. May be shared by threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: RedisUrl) -> None:
         """Nothing is reached before the first use."""
         self._url = url
-        self._start_anew()
-        self._place = _place(self._pool.connection_kwargs)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._connections: dict[Server, Connections] = {}
+        for server in url.servers:
+            self.of(server)
 
-    async def ask(self, command: bytes) -> Any:
-        """The answer to a packed command that may be asked twice."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            if self._loop is not None:
-                # What was opened on another loop, which `asyncio.run` has closed by now, cannot be used on this one.
-                self._start_anew()
-            self._loop = loop
-        async with self._free:
-            try:
-                return await self._once(command)
-            except redis.ConnectionError as error:
-                if isinstance(error, redis.AuthenticationError):
-                    raise _named(error, self._place) from None
-                return await self._once_more(command)
-            except _FAILURES as error:
-                raise _named(error, self._place) from error
+    def of(self, server: Server) -> Connections:
+        """The connections to one server."""
+        connections = self._connections.get(server)
+        if connections is None:
+            connections = self._connections.setdefault(server, Connections(self._url, server))
+        return connections
 
-    def _start_anew(self) -> None:
-        self._pool = _pool(
-            redis.asyncio.ConnectionPool, self._url, max_connections=MOST_ASYNC_CONNECTIONS, retry=AsyncRetry(NoBackoff(), 0)
-        )
+    def run(self, steps: Steps[_Result]) -> _Result:
+        """Do what the steps say, and give what they come to."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = steps.send({})
+                else:
+                    step = steps.send(self._exchanged(step))
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+
+    def close(self) -> None:
+        """Give up all connections."""
+        for connections in self._connections.values():
+            connections.close()
+
+    def _exchanged(self, packets: Mapping[Server, Packet]) -> dict[Server, list[Any]]:
+        sent: dict[Server, Any] = {}
+        answers: dict[Server, list[Any]] = {}
+        try:
+            for server, packet in packets.items():
+                try:
+                    sent[server] = self.of(server).send(packet.parts)
+                except FAILURES as error:
+                    answers[server] = [error] * packet.answers
+            while sent:
+                server, connection = sent.popitem()
+                answers[server] = self.of(server).receive(connection, packets[server].answers)
+        except BaseException:
+            for server, connection in sent.items():
+                self.of(server).give_up(connection)
+            raise
+        return answers
+
+
+class AsyncConnections:
+    """To one server, for asyncio: on one event loop."""
+
+    def __init__(self, url: RedisUrl, server: Server) -> None:
+        """Nothing is reached before the first use."""
+        settings = _settings(redis.asyncio.connection, url, server)
+        self._pool: Any = redis.asyncio.ConnectionPool(max_connections=MOST_ASYNC_CONNECTIONS, retry=AsyncRetry(NoBackoff(), 0), **settings)
         self._idle: list[Any] = []
         self._free = asyncio.Semaphore(MOST_ASYNC_CONNECTIONS)
+
+    async def ask(self, command: bytes) -> Any:
+        """The answer to one command."""
+        async with self._free:
+            connection = await self._send((command,))
+            try:
+                answer = await connection.read_response()
+            except redis.ResponseError:
+                self._idle.append(connection)
+                raise
+            except BaseException:
+                await self._give_up(connection)
+                raise
+            self._idle.append(connection)
+            return answer
+
+    async def exchange(self, packet: Packet) -> list[Any]:
+        """The answers to a packet's commands; an exception stands for one that is an error, or that did not come."""
+        answers: list[Any] = []
+        async with self._free:
+            try:
+                connection = await self._send(packet.parts)
+            except FAILURES as error:
+                return [error] * packet.answers
+            try:
+                while len(answers) < packet.answers:
+                    try:
+                        answers.append(await connection.read_response())
+                    except redis.ResponseError as error:
+                        answers.append(error)
+            except FAILURES as error:
+                await self._give_up(connection)
+                await self.give_up_idle()
+                return answers + [error] * (packet.answers - len(answers))
+            except BaseException:
+                await self._give_up(connection)
+                raise
+            self._idle.append(connection)
+            return answers
+
+    async def give_up_idle(self) -> None:
+        """Those that are not in use are dropped: where one was lost, the others are too."""
+        while self._idle:
+            await self._give_up(self._idle.pop())
 
     async def close(self) -> None:
         """Give up all connections."""
         self._idle.clear()
-        if self._loop is asyncio.get_running_loop():
-            await self._pool.disconnect()
+        await self._pool.disconnect()
 
-    async def _once(self, command: bytes) -> Any:
+    async def _send(self, parts: Sequence[bytes | memoryview]) -> Any:
         connection = self._idle.pop() if self._idle else await self._pool.get_connection()
         try:
-            await connection.send_packed_command(command, check_health=False)
-            answer = await connection.read_response()
+            await connection.send_packed_command(parts, check_health=False)
         except BaseException:
             await self._give_up(connection)
+            await self.give_up_idle()
             raise
-        self._idle.append(connection)
-        return answer
-
-    async def _once_more(self, command: bytes) -> Any:
-        while self._idle:
-            await self._give_up(self._idle.pop())
-        try:
-            return await self._once(command)
-        except _FAILURES as error:
-            raise _named(error, self._place) from error
+        return connection
 
     async def _give_up(self, connection: Any) -> None:
         await connection.disconnect(nowait=True)
         await self._pool.release(connection)
 
 
-def _pool(kind: type, url: str, **options: object) -> Any:
-    """A pool that does not retry by itself: what is retried, and what must not be, is decided here."""
-    timeouts = {"socket_connect_timeout": CONNECT_TIMEOUT, "socket_timeout": ANSWER_TIMEOUT}
-    try:
-        pool = kind.from_url(url, protocol=2, socket_read_size=READ_SIZE, **timeouts, **options)  # type: ignore[attr-defined]
-        pool.connection_class(**pool.connection_kwargs)
-    except (ValueError, TypeError):  # whose words may quote a piece of the password
-        raise SettingsError(
-            "The URL of the Redis online store cannot be read. Write redis://user:password@host:6379/0, with any of :/?#[]@% in "
-            "the password percent-encoded."
-        ) from None
-    return pool
+class AsyncServers:
+    """All servers of a store, for asyncio."""
+
+    def __init__(self, url: RedisUrl) -> None:
+        """Nothing is reached before the first use."""
+        self._url = url
+        self._connections: dict[Server, AsyncConnections] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def of(self, server: Server) -> AsyncConnections:
+        """The connections to one server on the loop that runs."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # What was opened on another loop, which `asyncio.run` has closed by now, cannot be used on this one.
+            self._connections, self._loop = {}, loop
+        connections = self._connections.get(server)
+        if connections is None:
+            connections = self._connections[server] = AsyncConnections(self._url, server)
+        return connections
+
+    async def run(self, steps: Steps[_Result]) -> _Result:
+        """Do what the steps say, and give what they come to."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = steps.send({})
+                else:
+                    answers = await asyncio.gather(*(self.of(server).exchange(packet) for server, packet in step.items()))
+                    step = steps.send(dict(zip(step, answers, strict=True)))
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+
+    async def close(self) -> None:
+        """Give up all connections."""
+        if self._loop is asyncio.get_running_loop():
+            for connections in self._connections.values():
+                await connections.close()
 
 
-def _place(settings: Mapping[str, Any]) -> str:
-    """Where a server is, for people: never its password."""
-    return str(settings["path"]) if "path" in settings else f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
-
-
-def _named(error: Exception, place: str) -> FeatureStoreError | UnknownScript:
-    match error:
-        case redis.exceptions.NoScriptError():
-            return UnknownScript()
-        case redis.AuthenticationError():
-            return OnlineStoreUnavailableError(f"Redis at {place} refuses the login: {error}. Check the online store's URL.")
-        case redis.ConnectionError() | redis.TimeoutError() | OSError():
-            return OnlineStoreUnavailableError(f"Redis at {place} cannot be reached: {error}. Is it running?")
-    return OnlineStoreError(f"Redis at {place} refused: {error}.")
+def _settings(module: Any, url: RedisUrl, server: Server) -> dict[str, Any]:
+    """What a pool of connections to a server is made with."""
+    settings = {**url.options, **(url.sentinel_login if server.sentinel else url.login), "protocol": 2, "socket_read_size": READ_SIZE}
+    if server.path:
+        return settings | {"connection_class": module.UnixDomainSocketConnection, "path": server.path}
+    kind = module.SSLConnection if url.tls else module.Connection
+    return settings | {"connection_class": kind, "host": server.host, "port": server.port}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import redis
+from redis_cluster import RedisCluster
+from redis_sentinel import RedisWithSentinels
 from redis_server import RedisServer
 
 from featurestore.online_store.base import OnlineStore
@@ -18,12 +19,32 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "redis-tcp", "redis-unix"])
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def redis_sentinels() -> Iterator[RedisWithSentinels]:
+    with RedisWithSentinels() as servers:
+        yield servers
+
+
+@pytest.fixture(params=["sqlite", "redis-tcp", "redis-unix", "redis-sentinel", "redis-cluster"])
 def url(request: pytest.FixtureRequest, tmp_path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'online_store.db'}"
+    if request.param == "redis-cluster":
+        cluster: RedisCluster = request.getfixturevalue("redis_cluster")
+        cluster.flush()
+        return cluster.url
+    if request.param == "redis-sentinel":
+        watched: RedisWithSentinels = request.getfixturevalue("redis_sentinels")
+        watched.flush()
+        return watched.url
     server: RedisServer = request.getfixturevalue("redis_server")
-    with redis.Redis(port=server.port) as client:
+    with server.client() as client:
         client.flushall()
         client.script_flush()
     return server.url if request.param == "redis-tcp" else server.socket_url

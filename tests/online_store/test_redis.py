@@ -15,7 +15,7 @@ from featurestore.codec.keys import key_space
 from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError, SettingsError
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.connect import open_async_store, open_store
-from featurestore.online_store.redis import write_commands
+from featurestore.online_store.redis_work import write_commands
 
 VIEW = cases.feature_view()
 SPACE = key_space("shop", VIEW)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import redis
 
 
 class RedisServer:
@@ -22,7 +26,7 @@ class RedisServer:
             raise RuntimeError("redis-server is not on the PATH. Install it: apt-get install redis-server, or brew install redis.")
         self._folder = tempfile.TemporaryDirectory(prefix="redis")
         self._command = [program, "--save", "", "--appendonly", "no", "--daemonize", "no", "--bind", "127.0.0.1", *options]
-        self.port = _free_port()
+        self.port = free_port()
         self.socket_path = Path(self._folder.name) / "redis.sock"
         self.start()
 
@@ -33,6 +37,10 @@ class RedisServer:
     @property
     def socket_url(self) -> str:
         return f"unix://{self.socket_path}"
+
+    def client(self, **options: object) -> redis.Redis:
+        """A client of this server, to arrange what a test needs."""
+        return redis.Redis(port=self.port, protocol=2, **options)  # type: ignore[arg-type]
 
     def start(self) -> None:
         """Start it (again), empty, and wait until it answers."""
@@ -52,6 +60,14 @@ class RedisServer:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+    def stop(self) -> None:
+        """Let it stand still, as a server behind a cut cable seems to."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on after `stop`."""
+        self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End it and remove its folder."""
@@ -74,7 +90,14 @@ class RedisServer:
             return False
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def free_port() -> int:
+    """A port that nobody listens on, such that a cluster's servers may talk to one another on the one that is 10,000 above it."""
+    while True:
+        with socket.socket() as listener, socket.socket() as bus:
+            port = random.randrange(20_000, 32_000)
+            try:
+                listener.bind(("127.0.0.1", port))
+                bus.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+            return port
