@@ -21,7 +21,7 @@ from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
 from featurestore.dbt.run_results import RunResults, last_publishable_run
-from featurestore.errors import ProjectError, RequestError
+from featurestore.errors import ProjectError, RequestError, UnknownNameError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from featurestore.backfill.plan import BackfillPlan
     from featurestore.backfill.progress import ProgressFile
     from featurestore.backfill.run import BackfillReport
+    from featurestore.lineage.features import FeatureLineage, Impact
+    from featurestore.lineage.project import ProjectLineage
     from featurestore.materialize.plan import MaterializationPlan
     from featurestore.materialize.run import MaterializationReport
     from featurestore.online_store.base import OnlineStore
@@ -298,6 +300,29 @@ class FeatureStore:
 
         return run_backfill(plan, DbtRuns(self.project, options), self._backfill_progress, publish, self._clock)
 
+    def lineage(self, name: str) -> tuple[tuple[FeatureLineage, ...], Impact | None]:
+        """Where features come from and who uses them; or what a column reaches.
+
+        Args:
+            name: a feature `view:name`, a feature view or a feature service; or a column, like `stg_orders.amount`.
+
+        The project is taken as dbt compiled it. Raises UnknownNameError.
+        """
+        from featurestore.lineage.features import feature_lineage, find_column, impact
+
+        known = {view.name for view in self.registry.views}
+        services = {service.name for service in self.registry.services}
+        if ":" not in name and name not in known | services and "." in name:
+            reached = impact(self._lineage, self.registry, find_column(self._lineage, name))
+            self._lineage.keep()
+            return (), reached
+        if ":" not in name and name not in known | services:
+            raise UnknownNameError("feature view, feature service or column", name, known | services)
+        views = self.registry.resolve(name if ":" in name or name in services else f"{name}:*", full_feature_names=True)
+        found = [feature_lineage(self._lineage, self.registry, part.view, feature) for part in views for feature in part.features]
+        self._lineage.keep()
+        return tuple(found), None
+
     def latest_sql(self, features: WantedFeatures) -> dict[str, str]:
         """For each view that `features` names, the query that a full materialization would run now."""
         from featurestore.sql.latest import latest_rows
@@ -322,6 +347,12 @@ class FeatureStore:
             at=self._clock(),
             progress=progress,
         )
+
+    @cached_property
+    def _lineage(self) -> ProjectLineage:
+        from featurestore.lineage.project import ProjectLineage
+
+        return ProjectLineage(self._manifest, describe=self._describe, folder=self.project.target_path)
 
     @cached_property
     def _manifest(self) -> Manifest:

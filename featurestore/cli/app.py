@@ -10,6 +10,7 @@ from .config import config
 from .get import get
 from .init import init
 from .keys import keys
+from .lineage import lineage
 from .list import list_command
 from .materialize import materialize
 from .plan import plan
@@ -30,6 +31,7 @@ for name, command in (
     ("init", init),
     ("list", list_command),
     ("show", show),
+    ("lineage", lineage),
     ("sql", sql),
     ("train", train),
     ("plan", plan),

@@ -104,6 +104,9 @@ class Node(msgspec.Struct, frozen=True):
     node_meta: dict[str, Any] | None = msgspec.field(name="meta", default=None)
     node_tags: Any = msgspec.field(name="tags", default=None)
     raw_code: msgspec.Raw = msgspec.Raw()
+    raw_compiled_code: msgspec.Raw = msgspec.field(name="compiled_code", default=msgspec.Raw())
+    compiled_path: str | None = None
+    language: str | None = None
     raw_columns: msgspec.Raw = msgspec.field(name="columns", default=msgspec.Raw())
     raw_checksum: msgspec.Raw = msgspec.field(name="checksum", default=msgspec.Raw())
     raw_depends_on: msgspec.Raw = msgspec.field(name="depends_on", default=msgspec.Raw())
@@ -158,6 +161,11 @@ class Node(msgspec.Struct, frozen=True):
         """The model's own text, Jinja and all; empty where there is none."""
         code = msgspec.json.decode(self.raw_code) if self.raw_code else None
         return code if isinstance(code, str) else ""
+
+    def compiled_code(self) -> str | None:
+        """The SQL that dbt made of it, macros expanded; None where dbt has only parsed it, or it is no SQL."""
+        code = msgspec.json.decode(self.raw_compiled_code) if self.raw_compiled_code else None
+        return code if isinstance(code, str) and code.strip() else None
 
     def columns(self) -> Mapping[str, ColumnNode]:
         """The declared columns, decoded when asked for: most of a large manifest's are never needed."""

@@ -1,0 +1,136 @@
+"""What a feature is made of, and what a column reaches: the two directions of lineage in the words of the feature store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+
+from featurestore.errors import UnknownNameError
+from featurestore.registry.definitions import Feature, FeatureReference, FeatureService, FeatureView
+from featurestore.registry.registry import Registry
+from featurestore.sql.dialects import dialect_of
+
+from .project import NodeColumn, ProjectLineage, Trace
+
+
+@dataclass(frozen=True)
+class FeatureLineage:
+    """Where one feature comes from, and who uses it."""
+
+    reference: FeatureReference
+    traces: tuple[Trace, ...]
+    """Of the model's columns that its values are made of: itself, or what is aggregated."""
+
+    deciding: tuple[Trace, ...]
+    """Of the columns that say when and for whom a value holds: join keys, timestamps, the filter of an aggregation."""
+
+    services: tuple[str, ...]
+
+    @property
+    def values(self) -> tuple[NodeColumn, ...]:
+        """The columns of sources and seeds that its values are made of."""
+        return tuple(sorted({column for trace in self.traces for column in trace.values}))
+
+    @property
+    def rows(self) -> tuple[NodeColumn, ...]:
+        """The columns of sources and seeds that only decide which rows there are, and when and for whom they hold."""
+        found = {column for trace in self.traces for column in trace.rows}
+        found |= {column for trace in self.deciding for column in (*trace.values, *trace.rows)}
+        return tuple(sorted(found - set(self.values)))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What could not be told."""
+        return tuple(dict.fromkeys(reason for trace in (*self.traces, *self.deciding) for reason in trace.unknown))
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a column reaches."""
+
+    column: NodeColumn
+    features: tuple[FeatureReference, ...]
+    """Those whose values are made of it."""
+
+    deciding: tuple[FeatureReference, ...]
+    """Those of which it only decides which rows there are, or when they hold."""
+
+    services: tuple[str, ...]
+    """Those that use any of them: an ML model each."""
+
+
+def feature_lineage(lineage: ProjectLineage, registry: Registry, view: FeatureView, feature: Feature) -> FeatureLineage:
+    """The lineage of one feature."""
+    of, filtered = [feature.name], []
+    if feature.aggregation is not None:
+        of = [feature.aggregation.column.name] if feature.aggregation.column else []
+        filtered = _filtered_by(feature.aggregation.filter, dialect_of(lineage.manifest.adapter_type))
+    when = [view.event_timestamp, *filter(None, (view.created_timestamp, view.valid_to))]
+    deciding = dict.fromkeys((*(key.name for key in view.join_keys), *(column.name for column in when), *filtered))
+    return FeatureLineage(
+        FeatureReference(view.name, feature.name),
+        tuple(lineage.trace(view.unique_id, name) for name in of),
+        tuple(lineage.trace(view.unique_id, name) for name in deciding),
+        tuple(service.name for service in registry.services if _uses(registry, service, view, feature)),
+    )
+
+
+def impact(lineage: ProjectLineage, registry: Registry, column: NodeColumn) -> Impact:
+    """All features and services that a column of a source, seed or model reaches."""
+    made, deciding, services = [], [], set[str]()
+    below = lineage.graph.descendants([column.node]) | {column.node}
+    for view in registry.views:
+        if view.unique_id not in below:
+            continue
+        for feature in view.features:
+            of = feature_lineage(lineage, registry, view, feature)
+            if any(_meets(column, trace.steps) for trace in of.traces):
+                made.append(of.reference)
+            elif any(_meets(column, trace.steps) for trace in of.deciding) or any(
+                _meets(column, trace.deciding) for trace in (*of.traces, *of.deciding)
+            ):
+                deciding.append(of.reference)
+            else:
+                continue
+            services |= set(of.services)
+    return Impact(column, tuple(made), tuple(deciding), tuple(sorted(services)))
+
+
+def find_column(lineage: ProjectLineage, text: str) -> NodeColumn:
+    """The column that `stg_orders.amount`, `shop.orders.amount` (of a source) or a whole unique id with a column names.
+
+    Raises UnknownNameError with the nearest one.
+    """
+    name, _, column = text.rpartition(".")
+    nodes = lineage.manifest.nodes
+    found = [each for each, node in nodes.items() if name in (each, node.name, node.view_name, _source_name(each))]
+    if not found:
+        raise UnknownNameError("model, seed or source", name, {node.name for node in nodes.values()})
+    columns = lineage.columns_of(found[0]) or tuple(nodes[found[0]].columns())
+    if columns and column.casefold() not in {each.casefold() for each in columns}:
+        raise UnknownNameError(f"column of {name!r}", column, columns)
+    return NodeColumn(found[0], next((each for each in columns if each.casefold() == column.casefold()), column))
+
+
+def _meets(column: NodeColumn, columns: Iterable[NodeColumn]) -> bool:
+    wanted = (column.node, column.column.casefold())
+    return any((each.node, each.column.casefold()) == wanted for each in columns)
+
+
+def _uses(registry: Registry, service: FeatureService, view: FeatureView, feature: Feature) -> bool:
+    return any(
+        registry.view(reference.view).name == view.name and reference.feature in ("*", feature.name) for reference in service.features
+    )
+
+
+def _filtered_by(condition: str | None, dialect: str) -> list[str]:
+    return [] if condition is None else [column.name for column in sqlglot.parse_one(condition, dialect=dialect).find_all(exp.Column)]
+
+
+def _source_name(unique_id: str) -> str:
+    """`shop.orders` of `source.project.shop.orders`."""
+    kind, _, rest = unique_id.partition(".")
+    return rest.partition(".")[2] if kind == "source" else ""

@@ -1,0 +1,307 @@
+"""Column lineage through the models of a dbt project: from a column of a model to the columns of sources and seeds.
+
+Each model is read once, from the SQL that dbt compiled, and what was found is kept beside dbt's artifacts under a checksum of that SQL
+and of what is known of the tables it reads. Where the SQL cannot be read, or a name in it cannot be resolved, the lineage says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import sqlglot
+from sqlglot.errors import SqlglotError
+
+from featurestore.dbt.artifacts import Manifest
+from featurestore.dbt.graph import ProjectGraph
+from featurestore.dbt.nodes import Node
+from featurestore.registry.definitions import Column, Relation
+from featurestore.sql.dialects import dialect_of
+
+from .query import Query, Table, TableColumn
+from .reach import reached
+
+FORMAT = 1
+FILE_NAME = "fsdbt_lineage.json"
+
+Describe: TypeAlias = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
+
+
+class NodeColumn(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A column of a model, snapshot, seed or source; of a table that dbt does not know, under the table's name."""
+
+    node: str
+    """dbt's unique id."""
+
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.column}"
+
+
+class ColumnLineage(msgspec.Struct, frozen=True, array_like=True):
+    """What one column of a model is made of, one model further up."""
+
+    values: tuple[NodeColumn, ...] = ()
+    """The columns that its values are made of."""
+
+    rows: tuple[NodeColumn, ...] = ()
+    """The columns that only decide which rows there are: filters, joins, grouping."""
+
+    unknown: tuple[str, ...] = ()
+    """What could not be told, in words."""
+
+
+class ModelLineage(msgspec.Struct, frozen=True):
+    """What the columns of one model are made of."""
+
+    columns: dict[str, ColumnLineage] = {}
+    open_nodes: tuple[str, ...] = ()
+    """Nodes whose columns nobody knows and all of which it passes on, by a star."""
+
+    reads: tuple[str, ...] = ()
+    unreadable: str = ""
+    """Why nothing is known of it; empty where something is."""
+
+    def column(self, name: str) -> ColumnLineage | None:
+        """The lineage of the column of that name, whatever its case; None where the model has none."""
+        folded = name.casefold()
+        for known, lineage in self.columns.items():
+            if known.casefold() == folded:
+                return lineage
+        return ColumnLineage(tuple(NodeColumn(node, name) for node in self.open_nodes)) if self.open_nodes else None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A column's whole way up to where the project's data comes in."""
+
+    start: NodeColumn
+    steps: Mapping[NodeColumn, ColumnLineage]
+    """Each column on the way whose value goes into it, with what it is made of; a column without any is where the way ends."""
+
+    deciding: Mapping[NodeColumn, ColumnLineage]
+    """Each column on the way that only decides which rows there are."""
+
+    values: tuple[NodeColumn, ...]
+    """The columns of sources and seeds that its values are made of."""
+
+    rows: tuple[NodeColumn, ...]
+    """The columns of sources and seeds that only decide which rows there are."""
+
+    unknown: tuple[str, ...]
+    """What could not be told, each with the model."""
+
+
+class ProjectLineage:
+    """The lineage of a project, found as it is asked for.
+
+    Args:
+        describe: asked once for the columns of the tables that models take whole (`select *`) and that no model makes. None: they stay
+            unknown, and the lineage says so where it matters.
+        folder: where what was found is kept between runs; None: nowhere.
+    """
+
+    def __init__(self, manifest: Manifest, *, describe: Describe | None = None, folder: Path | None = None) -> None:
+        self.manifest = manifest
+        self.graph = ProjectGraph(manifest)
+        self._dialect = dialect_of(manifest.adapter_type)
+        self._by_table = {_key(node.relation): unique_id for unique_id, node in manifest.nodes.items() if _is_stored(node)}
+        self._describe = describe
+        self._described: Mapping[Relation, tuple[Column, ...]] | None = None
+        self._models: dict[str, ModelLineage] = {}
+        self._queries: dict[str, Query | str] = {}
+        self._file = None if folder is None else folder / FILE_NAME
+        self._kept = _read(self._file)
+        self._fresh = False
+
+    def model(self, unique_id: str) -> ModelLineage:
+        """What the columns of that model or snapshot are made of."""
+        for each in self.graph.in_order((*self.graph.ancestors([unique_id]), unique_id)):
+            if each not in self._models:
+                self._models[each] = self._found(each)
+        return self._models[unique_id]
+
+    def query(self, unique_id: str) -> Query | str:
+        """The parsed SQL of that model, with what is known of the tables it reads; or why there is none."""
+        if unique_id not in self._queries:
+            self._queries[unique_id] = self._parsed(self.manifest.nodes[unique_id])
+        return self._queries[unique_id]
+
+    def node_of(self, table: Table) -> str | None:
+        """The unique id of what stands behind a table in compiled SQL."""
+        return self._by_table.get(_key(Relation(table.name, table.schema or None, table.database or None)))
+
+    def columns_of(self, unique_id: str) -> Sequence[str] | None:
+        """All columns of a node, in their order; None where they are not known."""
+        node = self.manifest.nodes[unique_id]
+        if node.resource_type in ("model", "snapshot") and node.compiled_code() is not None:
+            lineage = self.model(unique_id)
+            if not lineage.unreadable and not lineage.open_nodes:
+                return tuple(lineage.columns)
+        described = self._tables().get(node.relation)
+        return tuple(column.name for column in described) if described else None
+
+    def trace(self, unique_id: str, column: str) -> Trace:
+        """The whole way up of one column of a model."""
+        start = NodeColumn(unique_id, column)
+        steps, unknown = self._walk([start], {})
+        deciding, also_unknown = self._walk_rows(steps)
+        values = {each for each, lineage in steps.items() if not lineage.values}
+        rows = {each for each, lineage in deciding.items() if not lineage.values} - values
+        said = tuple(dict.fromkeys((*unknown, *also_unknown)))
+        return Trace(start, steps, deciding, tuple(sorted(self._leaves(values))), tuple(sorted(self._leaves(rows))), said)
+
+    def keep(self) -> None:
+        """Write down what was found, for the next run."""
+        if self._file is None or not self._fresh:
+            return
+        used = {self._checksum(each): lineage for each, lineage in self._models.items() if lineage.columns or lineage.unreadable}
+        partial = self._file.with_name(f"{FILE_NAME}.new")
+        partial.write_bytes(msgspec.json.encode({"format": FORMAT, "models": {**self._kept, **used}}))
+        partial.replace(self._file)
+
+    def _leaves(self, columns: Iterable[NodeColumn]) -> Iterable[NodeColumn]:
+        """Of columns where the way ends, those that the project's data comes in by: a constant comes from nowhere."""
+        for each in columns:
+            node = self.manifest.nodes.get(each.node)
+            if node is None or node.resource_type in ("source", "seed") or self._models[each.node].unreadable:
+                yield each
+
+    def _walk(
+        self, starts: Iterable[NodeColumn], known: Mapping[NodeColumn, ColumnLineage]
+    ) -> tuple[dict[NodeColumn, ColumnLineage], list[str]]:
+        steps: dict[NodeColumn, ColumnLineage] = {}
+        unknown: list[str] = []
+        waiting = list(starts)
+        while waiting:
+            each = waiting.pop()
+            if each in steps or each in known:
+                continue
+            steps[each] = lineage = self._one(each)
+            unknown += [f"{each.node}: {reason}" for reason in lineage.unknown]
+            waiting.extend(lineage.values)
+        return steps, unknown
+
+    def _walk_rows(self, steps: Mapping[NodeColumn, ColumnLineage]) -> tuple[dict[NodeColumn, ColumnLineage], list[str]]:
+        """All that decides which rows the columns on the way have: in each model on it, and in all that those models read."""
+        unknown: list[str] = []
+        deciding: dict[NodeColumn, ColumnLineage] = {}
+        nodes = {each.node for each in steps if each.node in self.manifest.nodes}
+        starts = [column for lineage in steps.values() for column in lineage.rows]
+        for node in self.graph.ancestors(nodes):
+            lineage = self._models.get(node)
+            if lineage is not None and node not in nodes:
+                starts += [column for each in lineage.columns.values() for column in each.rows]
+        more, said = self._walk(starts, steps)
+        deciding.update(more)
+        return deciding, [*unknown, *said]
+
+    def _one(self, column: NodeColumn) -> ColumnLineage:
+        node = self.manifest.nodes.get(column.node)
+        if node is None or node.resource_type not in ("model", "snapshot"):
+            return ColumnLineage()
+        model = self.model(column.node)
+        if model.unreadable:
+            return ColumnLineage(unknown=(model.unreadable,))
+        found = model.column(column.column)
+        if found is None:
+            return _of_snapshot(node, column, model) or ColumnLineage(unknown=(f"its SQL has no column {column.column}",))
+        return found
+
+    def _found(self, unique_id: str) -> ModelLineage:
+        node = self.manifest.nodes[unique_id]
+        if node.resource_type not in ("model", "snapshot"):
+            return ModelLineage()
+        kept = self._kept.get(self._checksum(unique_id))
+        if kept is not None:
+            return kept
+        self._fresh = True
+        query = self.query(unique_id)
+        return ModelLineage(unreadable=query) if isinstance(query, str) else self._read_off(query)
+
+    def _read_off(self, query: Query) -> ModelLineage:
+        columns: dict[str, ColumnLineage] = {}
+        try:
+            for projection in query.root.projections:
+                found = reached([projection])
+                reasons = tuple(dict.fromkeys(unknown.reason for unknown in found.unknown))
+                columns[projection.name] = ColumnLineage(self._nodes(found.values), self._nodes(found.rows), reasons)
+            open_nodes = tuple(self._name(table) for table in query.root.open_tables if isinstance(table, Table))
+            reads = tuple(
+                sorted({self._name(source) for select in query.selects for source in select.sources.values() if isinstance(source, Table)})
+            )
+        except RecursionError:
+            return ModelLineage(unreadable="its SQL is nested too deeply to be read")
+        return ModelLineage(columns, tuple(dict.fromkeys(open_nodes)), reads)
+
+    def _nodes(self, columns: Iterable[TableColumn]) -> tuple[NodeColumn, ...]:
+        return tuple(sorted({NodeColumn(self._name(each.table), each.name) for each in columns}))
+
+    def _name(self, table: Table) -> str:
+        return self.node_of(table) or str(table)
+
+    def _parsed(self, node: Node) -> Query | str:
+        code = node.compiled_code()
+        if code is None:
+            return "it is no SQL" if node.language == "python" else "dbt has not compiled it; run `dbt compile`"
+        parents = {each: self.columns_of(each) for each in self.graph.parents(node.unique_id)}
+        known = {_table(self.manifest.nodes[each]): columns for each, columns in parents.items() if columns is not None}
+        try:
+            return Query(sqlglot.parse_one(code, dialect=self._dialect), known)
+        except (SqlglotError, ValueError, RecursionError) as error:
+            return f"its SQL cannot be read: {str(error).splitlines()[0]}"
+
+    def _checksum(self, unique_id: str) -> str:
+        node = self.manifest.nodes[unique_id]
+        digest = hashlib.sha256(f"{FORMAT} {self._dialect}\n{node.language}\n{node.compiled_code()}".encode())
+        for parent in self.graph.parents(unique_id):
+            digest.update(f"\n{parent} {self.manifest.nodes[parent].relation} {self.columns_of(parent)}".encode())
+        return digest.hexdigest()
+
+    def _tables(self) -> Mapping[Relation, tuple[Column, ...]]:
+        """The columns of what no model makes, as the warehouse has them."""
+        if self._described is None:
+            unmade = [node.relation for node in self.manifest.nodes.values() if node.compiled_code() is None and _is_stored(node)]
+            self._described = self._describe(tuple(dict.fromkeys(unmade))) if self._describe is not None and unmade else {}
+        return self._described
+
+
+def _of_snapshot(node: Node, column: NodeColumn, model: ModelLineage) -> ColumnLineage | None:
+    """The columns that dbt adds to a snapshot come from when it ran, or from the row's own update time."""
+    if node.resource_type != "snapshot" or not column.column.casefold().startswith("dbt_"):
+        return None
+    return ColumnLineage()
+
+
+def _is_stored(node: Node) -> bool:
+    return node.config.materialized != "ephemeral"
+
+
+def _table(node: Node) -> Table:
+    relation = node.relation
+    return Table(relation.identifier, relation.schema or "", relation.database or "")
+
+
+def _key(relation: Relation) -> tuple[str, str]:
+    return (relation.schema or "").casefold(), relation.identifier.casefold()
+
+
+def _read(file: Path | None) -> Mapping[str, ModelLineage]:
+    """What an earlier run found. A file that cannot be read is as good as none."""
+    if file is None:
+        return {}
+    try:
+        kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return kept.models if kept.format == FORMAT else {}
+
+
+class _Kept(msgspec.Struct):
+    format: int
+    models: dict[str, ModelLineage]

@@ -1,0 +1,169 @@
+"""Lineage through the models of a project, and in the words of the feature store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from manifest_files import exposure, manifest, model, write_manifest
+
+from featurestore.dbt.artifacts import read_manifest
+from featurestore.dbt.load import load_registry
+from featurestore.errors import UnknownNameError
+from featurestore.lineage.features import FeatureLineage, feature_lineage, find_column, impact
+from featurestore.lineage.project import FILE_NAME, NodeColumn, ProjectLineage
+from featurestore.registry.definitions import Column, Relation
+from featurestore.registry.registry import Registry
+from featurestore.registry.value_types import INT64
+
+ORDERS = {
+    "unique_id": "source.shop.raw.orders",
+    "name": "orders",
+    "resource_type": "source",
+    "package_name": "shop",
+    "database": "warehouse",
+    "schema": "raw",
+    "identifier": "orders",
+    "columns": {},
+}
+STAGED = 'select id, customer_id, ordered_at, cents / 100 as amount from "warehouse"."raw"."orders" where not cancelled'
+VIEW = (
+    "select customer_id, ordered_at, sum(amount) over (partition by customer_id order by ordered_at) as spent, 1 as one "
+    'from "warehouse"."main"."stg_orders"'
+)
+VIEW_COLUMNS = {"customer_id": "bigint", "ordered_at": "timestamp", "spent": "double", "one": "integer"}
+
+
+def compiled(name: str, sql: str, above: Sequence[str], feature_view: object = None, **keys: Any) -> dict[str, Any]:
+    return model(name, feature_view, compiled_code=sql, depends_on={"nodes": list(above)}, **keys)
+
+
+STG_ORDERS = compiled("stg_orders", STAGED, ["source.shop.raw.orders"], columns={})
+CUSTOMER_ORDERS = compiled(
+    "customer_orders", VIEW, ["model.shop.stg_orders"], {"entity": "customer_id", "timestamp": "ordered_at"}, columns=VIEW_COLUMNS
+)
+SERVICE = exposure("churn_model", ["customer_orders:spent"])
+
+
+def opened(folder: Path, *nodes: Mapping[str, Any], keep: bool = False, **options: Any) -> tuple[ProjectLineage, Registry]:
+    path = write_manifest(folder / "manifest.json", manifest(*nodes, exposures=[SERVICE]))
+    read = read_manifest(path)
+    return ProjectLineage(read, folder=folder if keep else None, **options), load_registry(read)
+
+
+def of_feature(opened: tuple[ProjectLineage, Registry], name: str) -> FeatureLineage:
+    lineage, registry = opened
+    (part,) = registry.resolve([name])
+    return feature_lineage(lineage, registry, part.view, part.features[0])
+
+
+def source(*columns: str) -> tuple[NodeColumn, ...]:
+    return tuple(NodeColumn("source.shop.raw.orders", column) for column in columns)
+
+
+class TestAFeature:
+    def test_goes_through_models_to_the_columns_of_a_source(self, tmp_path: Path) -> None:
+        of = of_feature(opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS), "customer_orders:spent")
+        assert of.values == source("cents", "customer_id", "ordered_at")
+        assert of.rows == source("cancelled")
+        assert (of.services, of.unknown) == (("churn_model",), ())
+
+    def test_of_a_constant_has_no_source_and_rows_still_have(self, tmp_path: Path) -> None:
+        of = of_feature(opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS), "customer_orders:one")
+        assert of.values == ()
+        assert of.rows == source("cancelled", "customer_id", "ordered_at")
+        assert of.services == ()
+
+    def test_of_an_aggregation_is_made_of_what_is_aggregated_and_decided_by_its_filter(self, tmp_path: Path) -> None:
+        events = compiled(
+            "order_events",
+            'select customer_id, ordered_at, amount, id > 5 as late from "warehouse"."main"."stg_orders"',
+            ["model.shop.stg_orders"],
+            {
+                "entity": "customer_id",
+                "timestamp": "ordered_at",
+                "aggregations": [{"column": "amount", "functions": ["sum"], "windows": ["7 days"], "filter": "late"}],
+            },
+            columns={"customer_id": "bigint", "ordered_at": "timestamp", "amount": "bigint", "late": "boolean"},
+        )
+        lineage = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, events)
+        (feature,) = lineage[1].view("order_events").features
+        of = of_feature(lineage, f"order_events:{feature.name}")
+        assert of.values == source("cents")
+        assert set(of.rows) == set(source("cancelled", "customer_id", "id", "ordered_at"))
+
+
+class TestWhatIsNotKnown:
+    def test_a_model_that_dbt_did_not_compile_is_named(self, tmp_path: Path) -> None:
+        of = of_feature(opened(tmp_path, ORDERS, model("stg_orders"), CUSTOMER_ORDERS), "customer_orders:spent")
+        assert of.unknown == ("model.shop.stg_orders: dbt has not compiled it; run `dbt compile`",)
+
+    def test_a_python_model_is_named(self, tmp_path: Path) -> None:
+        python = compiled("stg_orders", "", ["source.shop.raw.orders"], language="python")
+        assert "it is no SQL" in of_feature(opened(tmp_path, ORDERS, python, CUSTOMER_ORDERS), "customer_orders:spent").unknown[0]
+
+    def test_sql_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
+        broken = compiled("stg_orders", "select from where (", ["source.shop.raw.orders"])
+        assert "cannot be read" in of_feature(opened(tmp_path, ORDERS, broken, CUSTOMER_ORDERS), "customer_orders:spent").unknown[0]
+
+    def test_a_star_over_a_source_asks_the_warehouse_once(self, tmp_path: Path) -> None:
+        asked: list[Sequence[Relation]] = []
+
+        def describe(relations: Sequence[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
+            asked.append(relations)
+            return {each: (Column("ordered_at", INT64), Column("amount", INT64), Column("customer_id", INT64)) for each in relations}
+
+        starred = compiled("stg_orders", 'select * from "warehouse"."raw"."orders"', ["source.shop.raw.orders"], columns={})
+        lineage = opened(tmp_path, ORDERS, starred, CUSTOMER_ORDERS, describe=describe)
+        assert of_feature(lineage, "customer_orders:spent").values == source("amount", "customer_id", "ordered_at")
+        assert asked == [(Relation("orders", "raw", "warehouse"),)]
+
+    def test_a_star_that_nobody_can_open_passes_names_on(self, tmp_path: Path) -> None:
+        starred = compiled("stg_orders", 'select * from "warehouse"."raw"."orders"', ["source.shop.raw.orders"], columns={})
+        of = of_feature(opened(tmp_path, ORDERS, starred, CUSTOMER_ORDERS), "customer_orders:spent")
+        assert of.values == source("amount", "customer_id", "ordered_at")
+
+
+class TestAColumn:
+    def test_reaches_features_and_services(self, tmp_path: Path) -> None:
+        lineage, registry = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS)
+        of = impact(lineage, registry, find_column(lineage, "raw.orders.cents"))
+        assert ([str(each) for each in of.features], of.deciding, of.services) == (["customer_orders:spent"], (), ("churn_model",))
+
+    def test_that_only_filters_decides(self, tmp_path: Path) -> None:
+        lineage, registry = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS)
+        of = impact(lineage, registry, find_column(lineage, "raw.orders.cancelled"))
+        assert [str(each) for each in of.deciding] == ["customer_orders:spent", "customer_orders:one"]
+        assert (of.features, of.services) == ((), ("churn_model",))
+
+    def test_of_no_model_is_an_error_with_the_nearest(self, tmp_path: Path) -> None:
+        lineage, _ = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS)
+        with pytest.raises(UnknownNameError, match="stg_orders"):
+            find_column(lineage, "stg_order.amount")
+        with pytest.raises(UnknownNameError, match="amount"):
+            find_column(lineage, "stg_orders.amoun")
+
+
+class TestWhatIsKept:
+    def test_a_second_run_parses_nothing_and_says_the_same(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, keep=True)
+        before = of_feature(first, "customer_orders:spent")
+        first[0].keep()
+        monkeypatch.setattr(ProjectLineage, "query", None)
+        again = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, keep=True)
+        assert of_feature(again, "customer_orders:spent") == before
+
+    def test_a_changed_model_and_what_selects_all_of_it_are_read_anew(self, tmp_path: Path) -> None:
+        passing = compiled("passing", 'select * from "warehouse"."main"."stg_orders"', ["model.shop.stg_orders"], columns={})
+        lineage, _ = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, passing, keep=True)
+        assert "amount" in lineage.model("model.shop.passing").columns
+        lineage.keep()
+        renamed = compiled("stg_orders", STAGED.replace("as amount", "as euros"), ["source.shop.raw.orders"], columns={})
+        lineage, _ = opened(tmp_path, ORDERS, renamed, CUSTOMER_ORDERS, passing, keep=True)
+        assert "euros" in lineage.model("model.shop.passing").columns
+
+    def test_a_file_that_is_broken_is_as_good_as_none(self, tmp_path: Path) -> None:
+        (tmp_path / FILE_NAME).write_bytes(b"{broken")
+        assert of_feature(opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, keep=True), "customer_orders:spent").values
