@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -13,7 +17,7 @@ from featurestore.errors import FeatureStoreError
 
 from .access.guard import Access
 from .connection import Connection
-from .settings import settings_from
+from .settings import ServerSettings, settings_from
 from .tls import tls_options, warnings
 
 
@@ -29,6 +33,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     for warning in warnings(settings, access.guarded):
         print(f"warning: {warning}", file=sys.stderr, flush=True)
+    with _files_of_metrics(settings.workers):
+        _serve(settings, tls)
+
+
+def _serve(settings: ServerSettings, tls: Mapping[str, Any]) -> None:
     uvicorn.run(
         "featurestore.server.app:create_app",
         factory=True,
@@ -45,6 +54,17 @@ def main() -> None:
         ws="none",
         **tls,
     )
+
+
+@contextmanager
+def _files_of_metrics(workers: int) -> Iterator[None]:
+    """A folder where several workers keep their numbers for one another."""
+    if workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="fsdbt-metrics") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
 if __name__ == "__main__":

@@ -8,17 +8,21 @@ import asyncio
 import logging
 import os
 import sys
-import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from time import perf_counter
 
 from featurestore.errors import FeatureStoreError
+from featurestore.online_store.connect import open_async_store
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
-from . import features, status
+from . import features, monitoring, status
 from .access.guard import Access
+from .access_log import AccessLog
 from .http import INTERNAL, HttpError, Receive, Request, Response, Scope, Send, as_http_error, error_response
 from .load import LoadLimit
+from .metrics import Metrics, forget_dead_workers
+from .observed_store import ObservedStore
 from .routes import Route, Serving
 from .settings import ServerSettings, settings_from
 
@@ -29,7 +33,17 @@ else:
 
 log = logging.getLogger("featurestore.server")
 
+GROUPS = (features.routes, status.routes, monitoring.routes)
+"""The groups of endpoints, each one module."""
+
+PUBLISH_EVERY = 1.0
+"""Seconds between which a worker makes what it has counted known to the others."""
+
+OTHER = "other"
+"""What a path that is none of ours is called, in metrics and logs."""
+
 _CLOSE = (b"connection", b"close")
+_NO_ROUTES: Mapping[str, Route] = {}
 _LATE = HttpError(504, "timeout", "The request took longer than this server allows.")
 
 
@@ -43,19 +57,23 @@ class Application:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, base_dir=settings.base_dir, public_only=True)
-        self._serving = Serving(settings, self._store, Access(settings))
-        self._routes = _by_path((*features.routes(self._serving), *status.routes(self._serving)))
+        self._metrics = Metrics()
+        store = ObservedStore(open_async_store(settings.online_store, settings.base_dir), self._metrics)
+        self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, store=store, public_only=True)
         self._load = LoadLimit(settings.max_concurrency, settings.max_queue)
+        self._serving = Serving(settings, store, self._store, Access(settings), self._load, self._metrics)
+        self._routes = _by_path(route for group in GROUPS for route in group(self._serving))
+        self._log = AccessLog() if settings.access_log else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._lifespan(receive, send)
         if scope["type"] != "http":
             return None
-        request = Request(scope, time.perf_counter())
+        request = Request(scope, perf_counter())
+        route = self._routes.get(request.path, _NO_ROUTES).get(request.method)
         try:
-            response = await self._answer(request, receive)
+            response = await self._answer(request, route, receive)
         except HttpError as error:
             response = error_response(error, request.id)
         except FeatureStoreError as error:
@@ -66,9 +84,14 @@ class Application:
             log.error("%s failed: %s\n%s", request.id, type(error).__name__, _places(error))
             response = error_response(INTERNAL, request.id)
         await _send(send, request, response)
+        endpoint = OTHER if route is None else route.path
+        self._metrics.count_request(endpoint, request.service, response.status, perf_counter() - request.started)
+        if self._log is not None:
+            self._log.add(request, endpoint, response.status)
 
-    async def _answer(self, request: Request, receive: Receive) -> Response:
-        route = self._route(request)
+    async def _answer(self, request: Request, route: Route | None, receive: Receive) -> Response:
+        if route is None:
+            raise self._no_route(request.path)
         if not route.anybody:
             request.caller = await self._serving.access.authorize(request)
         if route.open:
@@ -85,26 +108,32 @@ class Application:
         except (asyncio.TimeoutError, TimeoutError):
             raise _LATE from None
 
-    def _route(self, request: Request) -> Route:
-        try:
-            return self._routes[request.path][request.method]
-        except KeyError:
-            methods = self._routes.get(request.path)
-        if methods is None:
-            raise HttpError(404, "not_found", "There is no such endpoint. /docs lists them.")
-        allowed = ", ".join(methods)
-        raise HttpError(405, "method_not_allowed", f"This endpoint takes {allowed}.", ((b"allow", allowed.encode()),))
+    def _no_route(self, path: str) -> HttpError:
+        methods = ", ".join(self._routes.get(path, ()))
+        if not methods:
+            return HttpError(404, "not_found", "There is no such endpoint. /docs lists them.")
+        return HttpError(405, "method_not_allowed", f"This endpoint takes {methods}.", ((b"allow", methods.encode()),))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        forget_dead_workers()
+        publishing = asyncio.get_running_loop().create_task(self._keep_publishing())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        publishing.cancel()
+        self._metrics.publish(0)
+        if self._log is not None:
+            self._log.write()
+        await self._store.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _keep_publishing(self) -> None:
         while True:
-            event = (await receive())["type"]
-            if event == "lifespan.shutdown":
-                await self._store.close()
-                return await send({"type": "lifespan.shutdown.complete"})
-            await send({"type": "lifespan.startup.complete"})
+            self._metrics.publish(self._load.in_flight)
+            await asyncio.sleep(PUBLISH_EVERY)
 
 
-def _by_path(routes: tuple[Route, ...]) -> Mapping[str, Mapping[str, Route]]:
+def _by_path(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:
     table: dict[str, dict[str, Route]] = {}
     for route in routes:
         table.setdefault(route.path, {})[route.method] = route

@@ -5,14 +5,22 @@ The answer has the form of the question: rows for rows, columns for columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from featurestore.serving.lookup import EntityRows, OnlineRequest
+from featurestore.serving.online_features import OnlineFeatures
 
-from .http import HttpError, Request, Response
+from . import media
+from .arrow_answer import arrow_stream
+from .http import JSON, HttpError, Request, Response, decoded
+from .json_values import ColumnWriter
+from .reading import read_features
 from .routes import Route, Serving
+
+MOST_WRITERS_KEPT = 1024
 
 
 class FeaturesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,40 +38,110 @@ class FeaturesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     full_feature_names: bool = False
     """Name each feature `view__feature`."""
 
+    statuses: bool = False
+    """Say of each value how it came about."""
+
+    event_timestamps: bool = False
+    """Say of each value since when it is true."""
+
+
+class FeatureRows(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to `rows`, in their order: their own columns first, then the features in the order asked."""
+
+    rows: list[dict[str, Any]]
+    statuses: list[dict[str, str]] | None = None
+    event_timestamps: list[dict[str, str | None]] | None = None
+
+
+class FeatureColumns(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to `columns`."""
+
+    columns: dict[str, list[Any]]
+    statuses: dict[str, list[str]] | None = None
+    event_timestamps: dict[str, list[str | None]] | None = None
+
 
 _decode = msgspec.json.Decoder(FeaturesRequest).decode
+_encode = msgspec.json.Encoder().encode
+_encode_msgpack = msgspec.msgpack.Encoder().encode
 
 
 def routes(serving: Serving) -> tuple[Route, ...]:
     """`/v1/features`."""
+    writers = _Writers()
 
     async def features(request: Request) -> Response:
-        asked = decoded(_decode, request.body)
+        accept = request.headers.get(b"accept")
+        form = JSON if accept is None else media.chosen(accept)
+        asked = decoded(_decode, request)
         if (asked.rows is None) == (asked.columns is None):
             raise HttpError(422, "invalid_request", "Give the entity rows as either `rows` or `columns`.")
         entity_rows: EntityRows = asked.rows if asked.rows is not None else asked.columns or {}
+        wanted, answer = await read_features(serving, request, entity_rows, asked.features, asked.full_feature_names)
+        if form == JSON:
+            return Response(200, _encode(_content(asked, answer, writers.of(wanted, asked))))
+        if form == media.MSGPACK:
+            return Response(200, _msgpack(_content(asked, answer, None)), media.MSGPACK)
+        return Response(200, await arrow_stream(answer, asked.statuses, asked.event_timestamps), media.ARROW)
 
-        def admit(wanted: OnlineRequest, entity_rows: EntityRows) -> EntityRows:
-            serving.access.admit(request, wanted)
-            return entity_rows
+    return (
+        Route(
+            "POST",
+            "/v1/features",
+            features,
+            "Read features",
+            body=FeaturesRequest,
+            answer=FeatureRows | FeatureColumns,
+            description="The current values of a feature service, or of a list of features, for some entity rows.",
+        ),
+    )
 
-        answer = await serving.store.get_online_features(
-            entity_rows, asked.features, full_feature_names=asked.full_feature_names, admit=admit
-        )
-        if asked.rows is not None:
-            return Response(200, msgspec.json.encode({"rows": answer.rows()}))
-        return Response(200, msgspec.json.encode({"columns": answer.to_dict()}))
 
-    return (Route("POST", "/v1/features", features, "The current values of features", body=FeaturesRequest),)
-
-
-def decoded(decode: Any, body: bytes) -> Any:
-    """A request's body. Raises HttpError 400 where it is no JSON, 422 where it is not what the endpoint takes."""
+def _msgpack(content: Mapping[str, Any]) -> bytes:
     try:
-        return decode(body)
-    except msgspec.ValidationError as error:
-        raise HttpError(422, "invalid_request", f"{error}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HttpError(400, "malformed_json", f"The body is no JSON: {error}.") from None
-    except RecursionError:
-        raise HttpError(400, "malformed_json", "The body is nested too deeply.") from None
+        return _encode_msgpack(content)
+    except OverflowError:
+        raise HttpError(422, "not_representable", "The entity rows hold an integer of more than 64 bits, which msgpack cannot.") from None
+
+
+class _Writers:
+    """The writer of each choice of features, made once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[object, tuple[OnlineRequest, ColumnWriter]] = {}
+
+    def of(self, wanted: OnlineRequest, asked: FeaturesRequest) -> ColumnWriter:
+        choice = (asked.features if isinstance(asked.features, str) else tuple(asked.features), asked.full_feature_names)
+        kept = self._kept.get(choice)
+        if kept is None or kept[0] is not wanted:
+            if len(self._kept) >= MOST_WRITERS_KEPT:
+                self._kept = {}
+            kept = (wanted, ColumnWriter([column for part in wanted.parts for column in part.features]))
+            self._kept[choice] = kept
+        return kept[1]
+
+
+def _content(asked: FeaturesRequest, answer: OnlineFeatures, writer: ColumnWriter | None) -> Mapping[str, Any]:
+    """What is answered, fit for an encoder: one of JSON where there is a writer for it."""
+    names = [name for part in answer.parts for name in part.names]
+    columns = [column for part in answer.parts for column in part.columns]
+    if writer is not None:
+        writer.write(columns)
+    shape = _as_rows if asked.rows is not None else _as_columns
+    values = shape([*answer.entity_columns, *names], [*answer.entity_columns.values(), *columns])
+    content: dict[str, Any] = {"rows" if asked.rows is not None else "columns": values}
+    if asked.statuses:
+        statuses = answer.statuses()
+        content["statuses"] = shape([*statuses], [*statuses.values()])
+    if asked.event_timestamps:
+        instants = answer.event_timestamps()
+        content["event_timestamps"] = shape([*instants], [*instants.values()])
+    return content
+
+
+def _as_rows(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _as_columns(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    return dict(zip(names, columns, strict=True))

@@ -78,6 +78,21 @@ class Response:
         self.status, self.body, self.content_type, self.headers = status, body, content_type, headers
 
 
+def decoded(decode: Any, request: Request) -> Any:
+    """A request's body. Raises HttpError 400 where it is no JSON, 415 where it says so, 422 where it is not what the endpoint takes."""
+    content_type = request.headers.get(b"content-type", JSON)
+    if content_type != JSON and content_type.partition(b";")[0].strip().lower() != JSON:
+        raise HttpError(415, "unsupported_media_type", "The body has to be JSON: send Content-Type: application/json.")
+    try:
+        return decode(request.body)
+    except msgspec.ValidationError as error:
+        raise HttpError(422, "invalid_request", f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HttpError(400, "malformed_json", f"The body is no JSON: {error}.") from None
+    except RecursionError:
+        raise HttpError(400, "malformed_json", "The body is nested too deeply.") from None
+
+
 def error_response(error: HttpError, request_id: str) -> Response:
     """The answer to a request that cannot be answered otherwise."""
     detail = {"code": error.code, "message": error.message, "request_id": request_id}

@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
 from .access.guard import Access
 from .http import Request, Response
+from .load import LoadLimit
+from .metrics import Metrics
 from .settings import ServerSettings
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -22,8 +25,13 @@ class Serving:
     """What the endpoints share."""
 
     settings: ServerSettings
+    online_store: AsyncOnlineStore
+    """What the features are read from, for documents that are no features."""
+
     store: AsyncOnlineFeatureStore
     access: Access
+    load: LoadLimit
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)

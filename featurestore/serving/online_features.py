@@ -59,19 +59,22 @@ class ViewAnswer(NamedTuple):
 
 
 class OnlineFeatures:
-    """The features of some entity rows, row by row in the order of the request."""
+    """The features of some entity rows, row by row in the order of the request.
+
+    `entity_columns` are the columns of the entity rows, `parts` what each feature view answered, in the order asked.
+    """
 
     def __init__(self, entity_columns: Mapping[str, Sequence[object]], join_keys: Sequence[Column], answers: Sequence[ViewAnswer]) -> None:
-        self._entity_columns, self._join_keys, self._answers = entity_columns, join_keys, answers
+        self.entity_columns, self._join_keys, self.parts = entity_columns, join_keys, answers
 
     def __repr__(self) -> str:
-        names = ", ".join(column.name for answer in self._answers for column in answer.features)
+        names = ", ".join(column.name for answer in self.parts for column in answer.features)
         return f"OnlineFeatures({names})"
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Columns by name: those of the entity rows, then the features in the order asked."""
-        columns: dict[str, list[Any]] = {name: list(values) for name, values in self._entity_columns.items()}
-        for answer in self._answers:
+        columns: dict[str, list[Any]] = {name: list(values) for name, values in self.entity_columns.items()}
+        for answer in self.parts:
             columns.update(zip(answer.names, map(list, answer.columns), strict=True))
         return columns
 
@@ -84,14 +87,14 @@ class OnlineFeatures:
         """For each feature, the status of each row's value."""
         return {
             feature.name: answer.statuses(values)
-            for answer in self._answers
+            for answer in self.parts
             for feature, values in zip(answer.features, answer.columns, strict=True)
         }
 
     def event_timestamps(self) -> dict[str, list[datetime | None]]:
         """For each feature, when each row's value became true (UTC); None where nothing was found."""
         timestamps: dict[str, list[datetime | None]] = {}
-        for answer in self._answers:
+        for answer in self.parts:
             instants = [None if micros is None else from_micros(micros) for micros in answer.event_times()]
             timestamps.update((feature.name, list(instants)) for feature in answer.features)
         return timestamps
@@ -103,8 +106,8 @@ class OnlineFeatures:
         from featurestore.arrow import arrow_type, python_values
 
         keys = {key.name: arrow_type(key.value_type) for key in self._join_keys}
-        columns = {name: pa.array(list(values), keys.get(name)) for name, values in self._entity_columns.items()}
-        for answer in self._answers:
+        columns = {name: pa.array(list(values), keys.get(name)) for name, values in self.entity_columns.items()}
+        for answer in self.parts:
             for feature, values in zip(answer.features, answer.columns, strict=True):
                 columns[feature.name] = pa.array(python_values(values, feature.value_type), arrow_type(feature.value_type))
         return pa.table(columns)

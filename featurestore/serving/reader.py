@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from featurestore.codec.decode import UnknownSchemas, learn_documents
 from featurestore.codec.layout import schema_document_name
 from featurestore.errors import NotMaterializedError, UnknownNameError
+from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.online_store.connect import open_async_store, open_store, without_secrets
 from featurestore.registry.registry import Registry
 from featurestore.timestamps import Clock, utc_now
@@ -177,7 +178,11 @@ class OnlineFeatureStore(_Reader):
 
 
 class AsyncOnlineFeatureStore(_Reader):
-    """As `OnlineFeatureStore`, for asyncio: the same arguments, answers and errors."""
+    """As `OnlineFeatureStore`, for asyncio: the same arguments, answers and errors.
+
+    Args:
+        store: an open online store to read through, instead of opening the one at `url`.
+    """
 
     def __init__(
         self,
@@ -188,9 +193,10 @@ class AsyncOnlineFeatureStore(_Reader):
         clock: Clock = utc_now,
         refresh_after: timedelta = REFRESH_AFTER,
         public_only: bool = False,
+        store: AsyncOnlineStore | None = None,
     ) -> None:
         super().__init__(url, project, clock, refresh_after, public_only)
-        self._store = open_async_store(url, base_dir)
+        self._store = store or open_async_store(url, base_dir)
 
     async def read_registry(self) -> Registry:
         """What is published: views, features and services."""

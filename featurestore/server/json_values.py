@@ -1,0 +1,158 @@
+"""How typed values stand in JSON. Written so that a reader can have them back exactly:
+
+    integers             numbers, of any size          decimals    text, "10.50"
+    floats               numbers; "NaN", "Infinity", "-Infinity", as JSON has no numbers for these
+    dates, times         text, "2024-01-31", "14:00:00.000001"
+    timestamp_utc        text by RFC 3339, "2024-01-31T14:00:00Z"
+    timestamp            the same without a zone, as it has none
+    bytes                base64                        lists       arrays
+    structs              objects                       maps        objects, their keys as text; arrays of pairs where keys are nested
+
+Join keys are read by the type that they are declared with: what is text above is text here too, and an integer may be, since not every
+language's JSON holds 64 bits.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+from itertools import chain
+from typing import Any, TypeAlias
+
+from featurestore.errors import EntityKeyError
+from featurestore.registry.definitions import Column
+from featurestore.registry.value_types import (
+    BooleanType,
+    BytesType,
+    DecimalType,
+    FloatType,
+    ListType,
+    MapType,
+    StringType,
+    StructType,
+    ValueType,
+)
+from featurestore.serving.key_text import parse_key
+from featurestore.serving.lookup import EntityRows
+
+_Write: TypeAlias = Callable[[Any], Any]
+
+_PLAIN_SCALE = 6
+"""Python writes a decimal of more places than these with an exponent where it is small."""
+
+
+class ColumnWriter:
+    """Makes columns of certain types fit for an encoder of JSON, which writes everything else as is."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._floats = [place for place, column in enumerate(columns) if isinstance(column.value_type, FloatType)]
+        others = ((place, _writer(column.value_type)) for place, column in enumerate(columns) if place not in set(self._floats))
+        self._others = [(place, write) for place, write in others if write is not None]
+
+    def write(self, columns: list[Sequence[Any]]) -> None:
+        """Replace, in that list, the columns that an encoder would not write as it should."""
+        floats = [columns[place] for place in self._floats]
+        # A sum is finite only where all it is made of is: one pass in C says that there is nothing to do, as there nearly always is.
+        if floats and not math.isfinite(sum(filter(None, chain.from_iterable(floats)))):
+            for place, column in zip(self._floats, floats, strict=True):
+                columns[place] = [_float(value) for value in column]
+        for place, write in self._others:
+            columns[place] = [None if value is None else write(value) for value in columns[place]]
+
+
+def typed_keys(entity_rows: EntityRows, join_keys: Sequence[Column]) -> EntityRows:
+    """The entity rows of a JSON request with their join keys as typed values.
+
+    Raises EntityKeyError naming the key and how its text is written. What is no text is left for the lookup to judge.
+    """
+    for key in join_keys:
+        if isinstance(key.value_type, StringType):
+            continue
+        if isinstance(entity_rows, Mapping):
+            column = entity_rows.get(key.name, ())
+            if str in set(map(type, column)):
+                entity_rows = {**entity_rows, key.name: [_read(key, value) for value in column]}
+        elif str in {type(row.get(key.name)) for row in entity_rows}:
+            entity_rows = [{**row, key.name: _read(key, row[key.name])} if key.name in row else row for row in entity_rows]
+    return entity_rows
+
+
+def _read(key: Column, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not isinstance(key.value_type, BytesType):
+        return parse_key(key.name, value, key.value_type)
+    try:
+        return b64decode(value, validate=True)
+    except (NotBase64, ValueError):
+        raise EntityKeyError(f"{key.name} is bytes, which JSON holds as base64, like 'AP8='.") from None
+
+
+@cache
+def _writer(value_type: ValueType) -> _Write | None:
+    """What makes a value of that type, never None, fit for an encoder. None: it is."""
+    match value_type:
+        case FloatType():
+            return _float
+        case DecimalType(scale=scale) if scale > _PLAIN_SCALE:
+            return _decimal
+        case ListType(item):
+            return _list_writer(_writer(item))
+        case StructType(fields):
+            return _struct_writer({name: _writer(item) for name, item in fields})
+        case MapType(key, value):
+            return _map_writer(key, _writer(value))
+    return None
+
+
+def _float(value: float | None) -> float | str | None:
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def _decimal(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _list_writer(item: _Write | None) -> _Write | None:
+    if item is None:
+        return None
+    if item is _float:
+        return lambda values: values if math.isfinite(sum(filter(None, values))) else list(map(_float, values))
+    return lambda values: [None if value is None else item(value) for value in values]
+
+
+def _struct_writer(fields: Mapping[str, _Write | None]) -> _Write | None:
+    if not any(fields.values()):
+        return None
+
+    def write(struct: Mapping[str, Any]) -> dict[str, Any]:
+        written = dict(struct)
+        for name, item in fields.items():
+            if item is not None and written.get(name) is not None:
+                written[name] = item(written[name])
+        return written
+
+    return write
+
+
+def _map_writer(key: ValueType, value: _Write | None) -> _Write | None:
+    write_key: _Write | None = _boolean if isinstance(key, BooleanType) else _writer(key)
+    if write_key is None and value is None:
+        return None
+
+    def write(entries: Any) -> Any:
+        pairs = entries.items() if isinstance(entries, dict) else entries
+        written = ((write_key(k) if write_key else k, v if v is None or value is None else value(v)) for k, v in pairs)
+        return dict(written) if isinstance(entries, dict) else list(written)
+
+    return write
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"

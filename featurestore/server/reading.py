@@ -1,0 +1,60 @@
+"""How every endpoint reads features: who asks is checked against what is asked for, keys get their types, sizes their limit, and what
+was answered is counted.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from featurestore.serving.lookup import EntityRows, OnlineRequest
+from featurestore.serving.online_features import OnlineFeatures
+
+from .http import HttpError, Request
+from .json_values import typed_keys
+from .routes import Serving
+
+
+class ReadFeatures(NamedTuple):
+    """An answer, and what the features asked for mean."""
+
+    asked: OnlineRequest
+    answer: OnlineFeatures
+
+
+async def read_features(
+    serving: Serving, request: Request, entity_rows: EntityRows, features: str | list[str], full_feature_names: bool
+) -> ReadFeatures:
+    """The current values for entity rows as JSON has them.
+
+    Raises HttpError where the caller may not read them or asks for too many, and what `get_online_features` raises.
+    """
+    resolved: list[OnlineRequest] = []
+
+    def admit(asked: OnlineRequest, entity_rows: EntityRows) -> EntityRows:
+        if isinstance(features, str) and ":" not in features:
+            request.service = features
+        request.rows = _row_count(entity_rows)
+        serving.access.admit(request, asked)
+        _refuse_too_many(request.rows, len(asked.parts), serving.settings.max_keys)
+        resolved[:] = [asked]
+        return typed_keys(entity_rows, asked.join_keys)
+
+    answer = await serving.store.get_online_features(entity_rows, features, full_feature_names=full_feature_names, admit=admit)
+    serving.metrics.count_values(resolved[0].requested, answer.parts)
+    return ReadFeatures(resolved[0], answer)
+
+
+def _row_count(entity_rows: EntityRows) -> int:
+    if isinstance(entity_rows, list):
+        return len(entity_rows)
+    return max(map(len, entity_rows.values()), default=0)  # type: ignore[union-attr]
+
+
+def _refuse_too_many(rows: int, views: int, most: int) -> None:
+    if rows * views > most:
+        raise HttpError(
+            413,
+            "too_many_keys",
+            f"{rows} entity rows of {views} feature views are {rows * views} keys, and one request may read {most}. "
+            f"Ask for {max(1, most // views)} rows at once.",
+        )
