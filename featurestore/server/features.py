@@ -14,13 +14,13 @@ from featurestore.serving.lookup import EntityRows, OnlineRequest
 from featurestore.serving.online_features import OnlineFeatures
 
 from . import media
+from .answer_form import AnswerForm
 from .arrow_answer import arrow_stream
 from .http import JSON, HttpError, Request, Response, decoded
-from .json_values import ColumnWriter
 from .reading import read_features
 from .routes import Route, Serving
 
-MOST_WRITERS_KEPT = 1024
+MOST_FORMS_KEPT = 1024
 
 
 class FeaturesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ _encode_msgpack = msgspec.msgpack.Encoder().encode
 
 def routes(serving: Serving) -> tuple[Route, ...]:
     """`/v1/features`."""
-    writers = _Writers()
+    forms = _Forms()
 
     async def features(request: Request) -> Response:
         accept = request.headers.get(b"accept")
@@ -78,11 +78,10 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             raise HttpError(422, "invalid_request", "Give the entity rows as either `rows` or `columns`.")
         entity_rows: EntityRows = asked.rows if asked.rows is not None else asked.columns or {}
         wanted, answer = await read_features(serving, request, entity_rows, asked.features, asked.full_feature_names)
-        if form == JSON:
-            return Response(200, _encode(_content(asked, answer, writers.of(wanted, asked))))
-        if form == media.MSGPACK:
-            return Response(200, _msgpack(_content(asked, answer, None)), media.MSGPACK)
-        return Response(200, await arrow_stream(answer, asked.statuses, asked.event_timestamps), media.ARROW)
+        if form == media.ARROW:
+            return Response(200, await arrow_stream(answer, asked.statuses, asked.event_timestamps), media.ARROW)
+        content = _content(asked, answer, forms.of(wanted, asked), as_json=form == JSON)
+        return Response(200, _encode(content)) if form == JSON else Response(200, _msgpack(content), form)
 
     return (
         Route(
@@ -97,6 +96,26 @@ def routes(serving: Serving) -> tuple[Route, ...]:
     )
 
 
+def _content(asked: FeaturesRequest, answer: OnlineFeatures, form: AnswerForm, *, as_json: bool) -> Mapping[str, Any]:
+    if asked.rows is None:
+        content: dict[str, Any] = {"columns": form.columns(answer, as_json=as_json)}
+        if asked.statuses:
+            content["statuses"] = answer.statuses()
+        if asked.event_timestamps:
+            content["event_timestamps"] = answer.event_timestamps()
+        return content
+    content = {"rows": form.rows(answer, as_json=as_json)}
+    if asked.statuses:
+        content["statuses"] = _as_rows(answer.statuses())
+    if asked.event_timestamps:
+        content["event_timestamps"] = _as_rows(answer.event_timestamps())
+    return content
+
+
+def _as_rows(columns: Mapping[str, Sequence[Any]]) -> list[Any]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
 def _msgpack(content: Mapping[str, Any]) -> bytes:
     try:
         return _encode_msgpack(content)
@@ -104,44 +123,18 @@ def _msgpack(content: Mapping[str, Any]) -> bytes:
         raise HttpError(422, "not_representable", "The entity rows hold an integer of more than 64 bits, which msgpack cannot.") from None
 
 
-class _Writers:
-    """The writer of each choice of features, made once."""
+class _Forms:
+    """The form of the answers to each choice of features, found once."""
 
     def __init__(self) -> None:
-        self._kept: dict[object, tuple[OnlineRequest, ColumnWriter]] = {}
+        self._kept: dict[object, tuple[OnlineRequest, AnswerForm]] = {}
 
-    def of(self, wanted: OnlineRequest, asked: FeaturesRequest) -> ColumnWriter:
+    def of(self, wanted: OnlineRequest, asked: FeaturesRequest) -> AnswerForm:
         choice = (asked.features if isinstance(asked.features, str) else tuple(asked.features), asked.full_feature_names)
         kept = self._kept.get(choice)
         if kept is None or kept[0] is not wanted:
-            if len(self._kept) >= MOST_WRITERS_KEPT:
+            if len(self._kept) >= MOST_FORMS_KEPT:
                 self._kept = {}
-            kept = (wanted, ColumnWriter([column for part in wanted.parts for column in part.features]))
+            kept = (wanted, AnswerForm(wanted))
             self._kept[choice] = kept
         return kept[1]
-
-
-def _content(asked: FeaturesRequest, answer: OnlineFeatures, writer: ColumnWriter | None) -> Mapping[str, Any]:
-    """What is answered, fit for an encoder: one of JSON where there is a writer for it."""
-    names = [name for part in answer.parts for name in part.names]
-    columns = [column for part in answer.parts for column in part.columns]
-    if writer is not None:
-        writer.write(columns)
-    shape = _as_rows if asked.rows is not None else _as_columns
-    values = shape([*answer.entity_columns, *names], [*answer.entity_columns.values(), *columns])
-    content: dict[str, Any] = {"rows" if asked.rows is not None else "columns": values}
-    if asked.statuses:
-        statuses = answer.statuses()
-        content["statuses"] = shape([*statuses], [*statuses.values()])
-    if asked.event_timestamps:
-        instants = answer.event_timestamps()
-        content["event_timestamps"] = shape([*instants], [*instants.values()])
-    return content
-
-
-def _as_rows(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _as_columns(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    return dict(zip(names, columns, strict=True))

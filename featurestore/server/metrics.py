@@ -12,6 +12,7 @@ import platform
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -80,16 +81,16 @@ class Metrics:
         counted = self._counted
         for wanted, answer in zip(asked, answers, strict=True):
             view = wanted.view.name
-            nulls = sum(column.count(None) for column in answer.columns)
-            present = sum(map(len, answer.columns)) - nulls
+            values = list(chain.from_iterable(answer.columns))
+            without = values.count(None)
+            counted[view, Status.PRESENT] += len(values) - without
             if answer.without_values is not None:
                 for status in answer.without_values:
                     if status is not None:
                         counted[view, status] += len(answer.columns)
-                        nulls -= len(answer.columns)
-            counted[view, Status.PRESENT] += present
-            if nulls:
-                counted[view, Status.NULL_VALUE] += nulls
+                        without -= len(answer.columns)
+            if without:
+                counted[view, Status.NULL_VALUE] += without
 
     def count_store_read(self, seconds: float) -> None:
         """The store answered a read."""
