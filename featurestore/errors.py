@@ -10,6 +10,7 @@
     ├── RequestError                  what was asked for cannot be answered as asked
     │   ├── EntityDataframeError      the spine lacks a column or has one of the wrong type
     │   ├── EntityKeyError            an online key is incomplete or of the wrong type
+    │   ├── PushError                 rows to push are not of their view; carries every problem found
     │   └── LockError                 the lock of a training set is missing or cannot be understood
     ├── AccessError                   who asks may not have what was asked for
     │   ├── NotAuthenticatedError     no key or token came with the request, or none that counts
@@ -118,6 +119,35 @@ class EntityDataframeError(RequestError):
 
 class EntityKeyError(RequestError):
     """An online key is incomplete or of the wrong type."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One thing wrong with the rows of a push."""
+
+    row: int | None
+    """Which one, from 0 on. None: all of them."""
+
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{'every row' if self.row is None else f'row {self.row}'}: {self.column}: {self.message}"
+
+
+class PushError(RequestError):
+    """Rows to push are not of their feature view. Nothing was written; `problems` tells all that is wrong."""
+
+    MOST_SHOWN = 100
+
+    def __init__(self, view: str, problems: Iterable[RowProblem]) -> None:
+        self.view, self.problems = view, tuple(problems)
+        count = len(self.problems)
+        lines = [f"{'1 problem' if count == 1 else f'{count} problems'} in the rows for {view!r}; nothing was written:"]
+        lines += [f"  {problem}" for problem in self.problems[: self.MOST_SHOWN]]
+        if count > self.MOST_SHOWN:
+            lines.append(f"  … and {count - self.MOST_SHOWN} more")
+        super().__init__("\n".join(lines))
 
 
 class LockError(RequestError):
