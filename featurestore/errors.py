@@ -10,6 +10,7 @@
     ├── RequestError                  what was asked for cannot be answered as asked
     │   ├── EntityDataframeError      the spine lacks a column or has one of the wrong type
     │   ├── EntityKeyError            an online key is incomplete or of the wrong type
+    │   ├── FeatureNameCollisionError two features would come back under one name
     │   ├── PushError                 rows to push are not of their view; carries every problem found
     │   └── LockError                 the lock of a training set is missing or cannot be understood
     ├── AccessError                   who asks may not have what was asked for
@@ -22,6 +23,8 @@
     ├── OnlineStoreError              the online store refused or answered nonsense
     │   ├── OnlineStoreUnavailableError   it cannot be reached
     │   └── NotMaterializedError      it holds no snapshot of this project
+    ├── FeatureServerError            a feature server answered something unexpected
+    │   └── FeatureServerUnavailableError   it cannot be reached, or is too busy
     ├── MaterializeError              at least one feature view could not be published
     ├── BackfillError                 a batch, a test or a model of a backfill failed
     └── NotInstalledError             an optional package is needed
@@ -150,6 +153,16 @@ class PushError(RequestError):
         super().__init__("\n".join(lines))
 
 
+class FeatureNameCollisionError(RequestError):
+    """Two features would come back under one name. `feature` is that name."""
+
+    def __init__(self, feature: str, owner: str, other: str) -> None:
+        self.feature = feature
+        super().__init__(
+            f"Feature {feature!r} is asked for from both {owner!r} and {other!r}. Ask with full_feature_names=True to tell them apart."
+        )
+
+
 class LockError(RequestError):
     """The lock of a training set is missing, or this version does not understand it."""
 
@@ -218,6 +231,19 @@ class OnlineStoreUnavailableError(OnlineStoreError):
 
 class NotMaterializedError(OnlineStoreError):
     """The online store holds no snapshot of this project: nothing was materialized into it yet."""
+
+    http_status = 503
+
+
+class FeatureServerError(FeatureStoreError):
+    """A feature server answered something unexpected."""
+
+    exit_code = 5
+    http_status = 502
+
+
+class FeatureServerUnavailableError(FeatureServerError):
+    """The feature server cannot be reached, is too busy, or took too long."""
 
     http_status = 503
 
