@@ -35,9 +35,12 @@ A message says what is wrong, where, and what to do now. Bugs stay plain Python 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 if TYPE_CHECKING:
     from featurestore.backfill.run import BackfillReport
@@ -269,6 +272,11 @@ class NotInstalledError(FeatureStoreError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}. Run: pip install 'featurestore[{extra}]'")
+
+
+def error_code(kind: type[FeatureStoreError]) -> str:
+    """What a class of errors is called where there are no classes: `unknown_name`."""
+    return _CAPITAL.sub("_", kind.__name__.removesuffix("Error")).lower()
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
