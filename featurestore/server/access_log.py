@@ -30,6 +30,7 @@ class _Line(msgspec.Struct, frozen=True):
     request_id: str
     method: str
     endpoint: str
+    caller: str
     service: str
     rows: int
     status: int
@@ -46,7 +47,17 @@ class AccessLog:
     def add(self, request: Request, endpoint: str, status: int) -> None:
         """A request was answered."""
         duration = round((perf_counter() - request.started) * 1000, 3)
-        line = _Line(datetime.now(timezone.utc), request.id, request.method, endpoint, request.service, request.rows, status, duration)
+        line = _Line(
+            datetime.now(timezone.utc),
+            request.id,
+            request.method,
+            endpoint,
+            request.caller_name,
+            request.service,
+            request.rows,
+            status,
+            duration,
+        )
         if not self._lines:
             asyncio.get_running_loop().call_later(WRITE_AFTER, self.write)
         self._lines.append(_encode(line) + b"\n")

@@ -19,7 +19,7 @@ from featurestore.serving.reader import AsyncOnlineFeatureStore
 from . import features, monitoring, status
 from .access.guard import Access
 from .access_log import AccessLog
-from .feast import routes as feast
+from .bodies import CLOSE, read_body
 from .http import INTERNAL, HttpError, Receive, Request, Response, Scope, Send, as_http_error, error_response
 from .load import LoadLimit
 from .metrics import Metrics, forget_dead_workers
@@ -34,7 +34,7 @@ else:
 
 log = logging.getLogger("featurestore.server")
 
-GROUPS = (features.routes, feast.routes, status.routes, monitoring.routes)
+GROUPS = (features.routes, status.routes, monitoring.routes)
 """The groups of endpoints, each one module."""
 
 PUBLISH_EVERY = 1.0
@@ -43,8 +43,8 @@ PUBLISH_EVERY = 1.0
 OTHER = "other"
 """What a path that is none of ours is called, in metrics and logs."""
 
-_CLOSE = (b"connection", b"close")
 _NO_ROUTES: Mapping[str, Route] = {}
+_SLOW = HttpError(408, "timeout", "The body did not arrive in time.", (CLOSE,))
 _LATE = HttpError(504, "timeout", "The request took longer than this server allows.")
 
 
@@ -73,18 +73,17 @@ class Application:
             return None
         request = Request(scope, perf_counter())
         route = self._routes.get(request.path, _NO_ROUTES).get(request.method)
-        failed = error_response if route is None else route.error_response
         try:
             response = await self._answer(request, route, receive)
         except HttpError as error:
-            response = failed(error, request.id)
+            response = error_response(error, request.id)
         except FeatureStoreError as error:
-            response = failed(as_http_error(error), request.id)
+            response = error_response(as_http_error(error), request.id)
             if response.status >= 500:
                 log.error("%s %s: %s", request.id, type(error).__name__, error)
         except Exception as error:
             log.error("%s failed: %s\n%s", request.id, type(error).__name__, _places(error))
-            response = failed(INTERNAL, request.id)
+            response = error_response(INTERNAL, request.id)
         await _send(send, request, response)
         endpoint = OTHER if route is None else route.path
         self._metrics.count_request(endpoint, request.service, response.status, perf_counter() - request.started)
@@ -103,12 +102,12 @@ class Application:
                 await self._load.enter()
                 try:
                     if route.body is not None:
-                        request.body = await _read_body(request, receive, self._settings.max_body_bytes)
+                        request.body = await read_body(request, receive, self._settings.max_body_bytes)
                     return await route.endpoint(request)
                 finally:
                     self._load.leave()
         except (asyncio.TimeoutError, TimeoutError):
-            raise _LATE from None
+            raise (_LATE if request.is_whole or route.body is None else _SLOW) from None
 
     def _no_route(self, path: str) -> HttpError:
         methods = ", ".join(self._routes.get(path, ()))
@@ -140,29 +139,6 @@ def _by_path(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:
     for route in routes:
         table.setdefault(route.path, {})[route.method] = route
     return table
-
-
-async def _read_body(request: Request, receive: Receive, most: int) -> bytes:
-    """The whole body. Raises HttpError 413 as soon as it is known to be too large."""
-    too_large = HttpError(413, "body_too_large", f"The body may have {most} bytes. Ask for fewer rows at once.", (_CLOSE,))
-    length = request.headers.get(b"content-length")
-    if length is not None and int(length) > most:
-        raise too_large
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts = [body]
-        size = len(body)
-        while message.get("more_body") and size <= most:
-            message = await receive()
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        body = b"".join(parts)
-    if message["type"] == "http.disconnect":
-        raise HttpError(400, "incomplete_body", "The body ended before it was whole.")
-    if len(body) > most:
-        raise too_large
-    return body
 
 
 async def _send(send: Send, request: Request, response: Response) -> None:

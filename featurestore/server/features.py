@@ -6,28 +6,33 @@ The answer has the form of the question: rows for rows, columns for columns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from featurestore.serving.lookup import EntityRows, OnlineRequest
 from featurestore.serving.online_features import OnlineFeatures
-from featurestore.serving.wire import to_wire
 
 from . import media
 from .answer_form import AnswerForm
 from .arrow_answer import arrow_stream
-from .http import JSON, HttpError, Request, Response, decoded
+from .bodies import decoded
+from .http import JSON, HttpError, Request, Response
 from .reading import read_features
 from .routes import Route, Serving
 
 MOST_FORMS_KEPT = 1024
 
+MOST_FEATURES = 1000
+"""References that one request may list; `view:*` is one."""
+
+Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
+
 
 class FeaturesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which features, and for which entity rows: either `rows` or `columns`."""
 
-    features: str | list[str]
+    features: Name | Annotated[list[Name], msgspec.Meta(max_length=MOST_FEATURES)]
     """A feature service's name, one reference `view:feature`, or a list of references; `view:*` is all of a view."""
 
     rows: list[dict[str, Any]] | None = None
@@ -79,8 +84,6 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             raise HttpError(422, "invalid_request", "Give the entity rows as either `rows` or `columns`.")
         entity_rows: EntityRows = asked.rows if asked.rows is not None else asked.columns or {}
         wanted, answer = await read_features(serving, request, entity_rows, asked.features, asked.full_feature_names)
-        if form == media.TYPED:
-            return Response(200, to_wire(answer), media.TYPED)
         if form == media.ARROW:
             return Response(200, await arrow_stream(answer, asked.statuses, asked.event_timestamps), media.ARROW)
         content = _content(asked, answer, forms.of(wanted, asked), as_json=form == JSON)

@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from featurestore.errors import FeatureStoreError, NotMaterializedError, OnlineStoreError, OnlineStoreUnavailableError, error_code
+from featurestore.errors import FeatureStoreError, NotMaterializedError, OnlineStoreError, OnlineStoreUnavailableError
+
+from .access.secret_words import without_secrets
 
 Scope: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -21,7 +23,11 @@ Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 JSON = b"application/json"
 
+MOST_MESSAGE = 1000
+"""Characters that an error says."""
+
 _GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _started = secrets.token_hex(6)
 _number = itertools.count(1)
 
@@ -37,7 +43,21 @@ class HttpError(Exception):
 class Request:
     """What was asked, and what becomes known of it while it is answered."""
 
-    __slots__ = ("authorization", "body", "caller", "headers", "id", "method", "path", "query", "rows", "service", "started")
+    __slots__ = (
+        "authorization",
+        "body",
+        "caller",
+        "caller_name",
+        "headers",
+        "id",
+        "is_whole",
+        "method",
+        "path",
+        "query",
+        "rows",
+        "service",
+        "started",
+    )
 
     def __init__(self, scope: Scope, started: float) -> None:
         self.method: str = scope["method"]
@@ -50,12 +70,18 @@ class Request:
         """The values of every such header: two of them are one too many."""
 
         self.body = b""
+        self.is_whole = False
+        """Whether its body has arrived."""
+
         self.id = self._given_id() or f"{_started}-{next(_number):x}"
         self.started = started
         """By `time.perf_counter`."""
 
         self.caller: object = None
         """Who asks, once that is known: what the endpoint's `authorize` returned."""
+
+        self.caller_name = ""
+        """Of its key, or what its token calls it: fit for a log."""
 
         self.service = ""
         """The feature service asked for, once it is known to exist: safe as a label and in a log."""
@@ -71,36 +97,26 @@ class Request:
 class Response:
     """What is answered."""
 
-    __slots__ = ("authorization", "body", "content_type", "headers", "status")
+    __slots__ = ("body", "content_type", "headers", "status")
 
     def __init__(self, status: int, body: bytes = b"", content_type: bytes = JSON, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         self.status, self.body, self.content_type, self.headers = status, body, content_type, headers
 
 
-def decoded(decode: Any, request: Request) -> Any:
-    """A request's body. Raises HttpError 400 where it is no JSON, 415 where it says so, 422 where it is not what the endpoint takes."""
-    content_type = request.headers.get(b"content-type", JSON)
-    if content_type != JSON and content_type.partition(b";")[0].strip().lower() != JSON:
-        raise HttpError(415, "unsupported_media_type", "The body has to be JSON: send Content-Type: application/json.")
-    try:
-        return decode(request.body)
-    except msgspec.ValidationError as error:
-        raise HttpError(422, "invalid_request", f"{error}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HttpError(400, "malformed_json", f"The body is no JSON: {error}.") from None
-    except RecursionError:
-        raise HttpError(400, "malformed_json", "The body is nested too deeply.") from None
-
-
 def error_response(error: HttpError, request_id: str) -> Response:
     """The answer to a request that cannot be answered otherwise."""
-    detail = {"code": error.code, "message": error.message, "request_id": request_id}
+    detail = {"code": error.code, "message": fit_to_answer(error.message), "request_id": request_id}
     return Response(error.status, msgspec.json.encode({"error": detail}), headers=error.headers)
+
+
+def fit_to_answer(message: str) -> str:
+    """The message of an error, which may repeat words of the request: not at any length, and no key or token that is among them."""
+    return without_secrets(message if len(message) <= MOST_MESSAGE else f"{message[:MOST_MESSAGE]}…")
 
 
 def as_http_error(error: FeatureStoreError) -> HttpError:
     """How an error of ours is answered. What it says of the store's whereabouts is for the log, not for the caller."""
-    code = error_code(type(error))
+    code = _CAPITAL.sub("_", type(error).__name__.removesuffix("Error")).lower()
     for kind, message in _OF_THE_STORE.items():
         if isinstance(error, kind):
             retry = ((b"retry-after", b"1"),) if error.http_status == 503 else ()

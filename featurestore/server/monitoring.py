@@ -20,7 +20,8 @@ STORE_TIMEOUT = 2.0
 def routes(serving: Serving) -> tuple[Route, ...]:
     """`/metrics`."""
 
-    async def metrics(_: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        serving.access.admit_metrics(request)
         try:
             freshness = await asyncio.wait_for(_freshness(serving), STORE_TIMEOUT)
         except (asyncio.TimeoutError, FeatureStoreError):

@@ -30,7 +30,8 @@ def parse_key(name: str, text: str, value_type: ValueType) -> object:
     try:
         return read(text)
     except (ValueError, KeyError, InvalidOperation):
-        raise EntityKeyError(f"{name}={text!r} is no {value_type}. Write it like {name}={example}.") from None
+        shown = text if len(text) <= 100 else f"{text[:100]}…"
+        raise EntityKeyError(f"{name}={shown!r} is no {value_type}. Write it like {name}={example}.") from None
 
 
 def _reader(value_type: ValueType) -> tuple[Callable[[str], object], str]:

@@ -215,6 +215,37 @@ def test_a_large_body_is_not_read_for_somebody_unknown(client) -> None:
     assert client.post("/v1/features", content=b"x" * (8 << 20)).status_code == 401
 
 
+def test_an_error_suggests_nothing_that_the_caller_may_not_read(client, keys) -> None:
+    assert "Did you mean 'crm'" in ask(client, keys["sales"], ["crn:segment"]).text
+    assert "crm" not in ask(client, keys["churn"], ["crn:segment"]).text
+    assert "upsell" not in ask(client, keys["churn"], "upsel").text
+
+
+def test_metrics_take_a_scope_of_their_own_and_tell_nothing_private(client, keys) -> None:
+    assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers={"authorization": f"Bearer {keys['all']}"}).status_code == 403
+    shown = client.get("/metrics", headers={"authorization": f"Bearer {keys['metrics']}"})
+    assert shown.status_code == 200
+    assert "salaries" not in shown.text
+    assert "payroll" not in shown.text
+
+
+def test_the_access_log_says_whose_key_it_was(client, keys, server) -> None:
+    ask(client, keys["churn"], "churn")
+    deadline = time.monotonic() + 5
+    while '"caller":"test"' not in server.log and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert '"caller":"test"' in server.log
+
+
+def test_what_is_left_unguarded_is_shown_to_anybody_and_nothing_else(shop, keys_file) -> None:
+    with FeatureServer(shop.url, "shop", "--keys-file", str(keys_file), "--unguarded", "metrics") as server:
+        assert server.client.get("/metrics").status_code == 200
+        assert ask(server.client, None, "churn").status_code == 401
+    with pytest.raises(RuntimeError, match="features"):
+        FeatureServer(shop.url, "shop", "--keys-file", str(keys_file), "--unguarded", "features")
+
+
 def test_a_file_of_keys_that_cannot_be_used_keeps_the_server_from_starting(shop, tmp_path) -> None:
     wrong = tmp_path / "keys.yml"
     wrong.write_text("keys: 3")

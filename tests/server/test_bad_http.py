@@ -94,6 +94,24 @@ def _closed_after(port: int, pieces, every: float) -> tuple[float, bytes]:
     return time.monotonic() - started, received
 
 
+def test_a_body_that_does_not_come_is_not_waited_for(shop) -> None:
+    head, _, body = post(PATH, GOOD).partition(b"\r\n\r\n")
+    with FeatureServer(shop.url, "shop", "--request-timeout", "0.5") as server:
+        (answer,) = exchange(server.port, head + b"\r\n\r\n" + body[:10])
+        assert (answer.status, answer.json()["error"]["code"], answer.headers["connection"]) == (408, "timeout", "close")
+        (answer,) = exchange(server.port, [head + b"\r\n\r\n", *(body[at : at + 1] for at in range(len(body)))], pause=0.1)
+        assert answer.status == 408
+        assert server.client.get("/ready").status_code == 200
+
+
+def test_chunks_without_a_length_are_counted(server) -> None:
+    head = post(PATH, b"", b"transfer-encoding: chunked", length=False)
+    chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    assert [answer.status for answer in exchange(server.port, [head, *[chunk] * 40])] == [413]
+    whole = b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD)
+    assert [answer.status for answer in exchange(server.port, head + whole)] == [200]
+
+
 def test_a_head_that_does_not_come_to_an_end_and_a_connection_without_a_request_are_ended(shop) -> None:
     slow = [b"GET /ready HTTP/1.1\r\n", *[b"x: a\r\n"] * 1000]
     results: dict[str, tuple[float, bytes]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,11 @@ class FeatureServer:
         url: of the online store.
         project: the project that it serves.
         arguments: of `fsdbt serve`, such as `--workers`, `2`.
+        verify: how `client` checks the server's certificate, and shows its own: an SSL context. False: it does neither.
         environment: variables beside this process's own; none of its `FSDBT_…` and `DBT_…` ones reach the server.
     """
 
-    def __init__(self, url: str, project: str, *arguments: str, **environment: str) -> None:
+    def __init__(self, url: str, project: str, *arguments: str, verify: ssl.SSLContext | bool = False, **environment: str) -> None:
         self.port = free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="fsdbt-serve")
         self.log_path = Path(self._folder.name) / "access.log"
@@ -43,7 +45,7 @@ class FeatureServer:
             )
         scheme = "https" if "--tls-cert" in arguments else "http"
         self.base_url = f"{scheme}://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.base_url, timeout=30, trust_env=False, verify=False)
+        self.client = httpx.Client(base_url=self.base_url, timeout=30, trust_env=False, verify=verify)
         self._wait()
 
     @property

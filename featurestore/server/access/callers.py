@@ -23,7 +23,6 @@ from .grants import EVERYTHING, Grant
 from .keys_file import KeysFile
 from .tokens import IssuerKeys, TokenSettings, read_token
 
-_SECRET = re.compile(r"fsdbt_[0-9A-Za-z_-]+|eyJ[0-9A-Za-z_-]*\.[0-9A-Za-z_.-]+|(?i:(?<=bearer )|(?<=basic ))\S+")
 _IN_URL = re.compile(rb"(?i)(?:^|[&;])(?:access_token|api[-_]?key|authorization|token|key)=|fsdbt_|\beyJ[0-9A-Za-z_-]+\.")
 
 
@@ -85,11 +84,6 @@ class Callers:
             key = holder_of(presented, self._keys.keys() if self._keys is not None else {}, self._clock())
             return Caller(key.name, key.grant)
         return Caller(*await read_token(presented, *self._tokens))
-
-
-def without_secrets(text: str) -> str:
-    """The text, with what looks like a key or a token taken out: for whatever repeats words of a request."""
-    return _SECRET.sub("…", text)
 
 
 def _presented(authorization: Sequence[bytes]) -> str:

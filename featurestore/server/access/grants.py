@@ -112,11 +112,6 @@ class Permissions:
             scope = f"push:{view.group or ANY}"
             raise NotAllowedError(f"This key may not write to {view.name!r}. It takes the scope {scope}.", scope)
 
-    def check_metrics(self) -> None:
-        """Raises NotAllowedError where the metrics may not be read."""
-        if not self._grant.metrics:
-            raise NotAllowedError(f"This key may not read the metrics. It takes the scope {METRICS}.", METRICS)
-
     def as_seen(self, error: UnknownNameError) -> UnknownNameError:
         """The same error, suggesting no name that this caller does not see."""
         seen = {view.name for view in self.visible.views} | {service.name for service in self.visible.services}

@@ -21,7 +21,7 @@ from featurestore.server.settings import ServerSettings
 from featurestore.serving.lookup import OnlineRequest
 
 from .callers import EVERYBODY, Caller, Callers
-from .grants import AccessRules, Permissions
+from .grants import METRICS, AccessRules, Permissions
 from .issuer import PublishedKeys, jwks_at
 from .keys_file import KeysFile
 from .tokens import IssuerKeys, OneKey, TokenSettings
@@ -47,9 +47,11 @@ class Access:
         if not self.guarded or request.path.strip("/") in self._unguarded:
             return EVERYBODY
         try:
-            return await self._callers.caller(request.authorization, request.query)
+            caller = await self._callers.caller(request.authorization, request.query)
         except AccessError as error:
             raise _refusal(error) from None
+        request.caller_name = caller.name
+        return caller
 
     def admit(self, request: Request, asked: OnlineRequest) -> None:
         """Raises HttpError 403 where this caller may not read one of these features."""
@@ -61,10 +63,10 @@ class Access:
         if self.guarded:
             self._checked(lambda: self._permissions(request, registry).check_push(view))
 
-    def admit_metrics(self, request: Request, registry: Registry) -> None:
+    def admit_metrics(self, request: Request) -> None:
         """Raises HttpError 403 where this caller may not read the metrics."""
-        if self.guarded:
-            self._checked(lambda: self._permissions(request, registry).check_metrics())
+        if self.guarded and not _caller(request).grant.metrics:
+            raise _refusal(NotAllowedError(f"This key may not read the metrics. It takes the scope {METRICS}.", METRICS))
 
     def visible(self, request: Request, registry: Registry) -> Registry:
         """What of the registry this caller may know of."""
@@ -75,14 +77,18 @@ class Access:
         return self._permissions(request, registry).as_seen(error) if self.guarded else error
 
     def _permissions(self, request: Request, registry: Registry) -> Permissions:
-        assert isinstance(request.caller, Caller), "authorize comes first"
-        return self._rules.permissions(request.caller.grant, registry)
+        return self._rules.permissions(_caller(request).grant, registry)
 
     def _checked(self, check: Callable[[], _T]) -> _T:
         try:
             return check()
         except NotAllowedError as error:
             raise _refusal(error) from None
+
+
+def _caller(request: Request) -> Caller:
+    assert isinstance(request.caller, Caller), "authorize comes first"
+    return request.caller
 
 
 def _refusal(error: AccessError) -> HttpError:

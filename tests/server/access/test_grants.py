@@ -124,12 +124,6 @@ def test_pushing_takes_a_scope_of_its_own(scopes, pushes) -> None:
     assert {one.name for one in SHOP.views if may(one)} == pushes
 
 
-def test_metrics_take_a_scope_of_their_own() -> None:
-    Permissions(read_scopes(["metrics"]), SHOP).check_metrics()
-    with pytest.raises(NotAllowedError, match="metrics"):
-        Permissions(read_scopes(["group:*", "service:*", "push:*"]), SHOP).check_metrics()
-
-
 def test_nothing_private_is_public_and_a_service_with_private_features_is_left_out_whole() -> None:
     secret = view("secret", "sales", access="private")
     shop = Registry("shop", (ORDERS, secret), (service("leaky", "orders:a", "secret:a"), service("upsell", "orders:*")))
