@@ -3,6 +3,7 @@
     from featurestore import FeatureStore              # a dbt project: training data, materialize, online values
     from featurestore import OnlineFeatureStore        # a service: current values, from the online store alone
     from featurestore import AsyncOnlineFeatureStore   # the same for asyncio
+    from featurestore import FeatureClient             # the same over HTTP; AsyncFeatureClient for asyncio
     from featurestore import ref                       # a dbt model as the spine
 
 Names are resolved when they are first used: importing this package costs nothing.
@@ -14,15 +15,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from featurestore.client.feature_client import AsyncFeatureClient, FeatureClient
     from featurestore.errors import FeatureStoreError
     from featurestore.serving.reader import AsyncOnlineFeatureStore, OnlineFeatureStore
     from featurestore.store import FeatureStore
     from featurestore.training.spine import ref
 
-__all__ = ["AsyncOnlineFeatureStore", "FeatureStore", "FeatureStoreError", "OnlineFeatureStore", "ref"]
+__all__ = [
+    "AsyncFeatureClient",
+    "AsyncOnlineFeatureStore",
+    "FeatureClient",
+    "FeatureStore",
+    "FeatureStoreError",
+    "OnlineFeatureStore",
+    "ref",
+]
 
 _MODULES = {
+    "AsyncFeatureClient": "featurestore.client.feature_client",
     "AsyncOnlineFeatureStore": "featurestore.serving.reader",
+    "FeatureClient": "featurestore.client.feature_client",
     "FeatureStore": "featurestore.store",
     "FeatureStoreError": "featurestore.errors",
     "OnlineFeatureStore": "featurestore.serving.reader",

@@ -10,6 +10,8 @@
     ├── RequestError                  what was asked for cannot be answered as asked
     │   ├── EntityDataframeError      the spine lacks a column or has one of the wrong type
     │   ├── EntityKeyError            an online key is incomplete or of the wrong type
+    │   ├── FeatureNameCollisionError two features would come back under one name
+    │   ├── PushError                 rows to push are not of their view; carries every problem found
     │   └── LockError                 the lock of a training set is missing or cannot be understood
     ├── AccessError                   who asks may not have what was asked for
     │   ├── NotAuthenticatedError     no key or token came with the request, or none that counts
@@ -21,6 +23,8 @@
     ├── OnlineStoreError              the online store refused or answered nonsense
     │   ├── OnlineStoreUnavailableError   it cannot be reached
     │   └── NotMaterializedError      it holds no snapshot of this project
+    ├── FeatureServerError            a feature server answered something unexpected
+    │   └── FeatureServerUnavailableError   it cannot be reached, or is too busy
     ├── MaterializeError              at least one feature view could not be published
     ├── BackfillError                 a batch, a test or a model of a backfill failed
     └── NotInstalledError             an optional package is needed
@@ -31,9 +35,12 @@ A message says what is wrong, where, and what to do now. Bugs stay plain Python 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 if TYPE_CHECKING:
     from featurestore.backfill.run import BackfillReport
@@ -125,6 +132,45 @@ class EntityKeyError(RequestError):
     """An online key is incomplete or of the wrong type."""
 
 
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One thing wrong with the rows of a push."""
+
+    row: int | None
+    """Which one, from 0 on. None: all of them."""
+
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{'every row' if self.row is None else f'row {self.row}'}: {self.column}: {self.message}"
+
+
+class PushError(RequestError):
+    """Rows to push are not of their feature view. Nothing was written; `problems` tells all that is wrong."""
+
+    MOST_SHOWN = 100
+
+    def __init__(self, view: str, problems: Iterable[RowProblem]) -> None:
+        self.view, self.problems = view, tuple(problems)
+        count = len(self.problems)
+        lines = [f"{'1 problem' if count == 1 else f'{count} problems'} in the rows for {view!r}; nothing was written:"]
+        lines += [f"  {problem}" for problem in self.problems[: self.MOST_SHOWN]]
+        if count > self.MOST_SHOWN:
+            lines.append(f"  … and {count - self.MOST_SHOWN} more")
+        super().__init__("\n".join(lines))
+
+
+class FeatureNameCollisionError(RequestError):
+    """Two features would come back under one name. `feature` is that name."""
+
+    def __init__(self, feature: str, owner: str, other: str) -> None:
+        self.feature = feature
+        super().__init__(
+            f"Feature {feature!r} is asked for from both {owner!r} and {other!r}. Ask with full_feature_names=True to tell them apart."
+        )
+
+
 class LockError(RequestError):
     """The lock of a training set is missing, or this version does not understand it."""
 
@@ -197,6 +243,19 @@ class NotMaterializedError(OnlineStoreError):
     http_status = 503
 
 
+class FeatureServerError(FeatureStoreError):
+    """A feature server answered something unexpected."""
+
+    exit_code = 5
+    http_status = 502
+
+
+class FeatureServerUnavailableError(FeatureServerError):
+    """The feature server cannot be reached, is too busy, or took too long."""
+
+    http_status = 503
+
+
 class MaterializeError(FeatureStoreError):
     """At least one feature view could not be published; the others were. `report` tells of each."""
 
@@ -218,6 +277,11 @@ class NotInstalledError(FeatureStoreError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}. Run: pip install 'featurestore[{extra}]'")
+
+
+def error_code(kind: type[FeatureStoreError]) -> str:
+    """What a class of errors is called where there are no classes: `unknown_name`."""
+    return _CAPITAL.sub("_", kind.__name__.removesuffix("Error")).lower()
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

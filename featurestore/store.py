@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from featurestore.materialize.run import MaterializationReport
     from featurestore.online_store.base import OnlineStore
     from featurestore.serving.online_features import OnlineFeatures
+    from featurestore.serving.push import Pushed, PushedRows
     from featurestore.serving.reader import OnlineFeatureStore
     from featurestore.training.comparison import Comparison
     from featurestore.training.lock import LockedRequest, Origin
@@ -170,6 +171,13 @@ class FeatureStore:
         Raises NotMaterializedError, EntityKeyError, UnknownNameError, OnlineStoreUnavailableError.
         """
         return self.online().get_online_features(entity_rows, features, full_feature_names=full_feature_names)
+
+    def push(self, view: str, rows: PushedRows) -> Pushed:
+        """Write the newest values of some entities to the online store, ahead of the next materialization.
+
+        Args and errors: as `OnlineFeatureStore.push`.
+        """
+        return self.online().push(view, rows)
 
     def online(self) -> OnlineFeatureStore:
         """The reader of this project's online store, as a service without dbt would open it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlglot import exp
 
@@ -32,11 +32,6 @@ from .watermarks import Watermark, fingerprint, read_watermarks, write_watermark
 
 Progress = Callable[[str, int], None]
 """Told a view's name and how many more of its rows are online."""
-
-CLEANED_UP_AFTER = timedelta(days=7)
-"""A row whose TTL has passed stays online for as long as that TTL again, and for this long at least, so that a reader is told that it
-expired. Older ones are not published, and the store may drop one that was not written again for so long. Expiry itself is decided
-at read, so late or failed runs never empty the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +129,7 @@ def _publish(
     if view.unresolved:
         unknown = ", ".join(view.unresolved)
         raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
-    space, schema, lifetime = key_space(project, view), RowSchema.of(view), _lifetime(view)
+    space, schema, lifetime = key_space(project, view), RowSchema.of(view), view.kept_for
     store.write_documents(project, {schema.document_name: schema.to_document()})
     sequence = run_sequence(store.next_sequence(project, above=number_of(task.online.sequence) if task.online else 0))
     rows, newest = 0, None
@@ -238,12 +233,3 @@ def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int,
         former = KeySpace(task.online.key_prefix.encode(), space.suffix)
         removed += store.remove_older(former, sequence, pushed_before=LARGEST_SEQUENCE, horizon=LAST_INSTANT)
     return removed
-
-
-def _lifetime(view: FeatureView) -> timedelta | None:
-    """How long a row is kept online: after its event time, or of a view of aggregations after it was written.
-
-    None: for ever, as under a TTL of more than a century.
-    """
-    counts_for = view.exact_for if view.aggregated else view.ttl
-    return None if counts_for is None or counts_for > timedelta(days=36_500) else counts_for + max(counts_for, CLEANED_UP_AFTER)

@@ -9,6 +9,11 @@ from enum import Enum
 from .aggregations import EXACT_FOR, AggregateFunction, window_name
 from .value_types import UNRESOLVED, ValueType
 
+CLEANED_UP_AFTER = timedelta(days=7)
+"""A row whose TTL has passed stays online for as long as that TTL again, and for this long at least, so that a reader is told that it
+expired. Older ones are not published, and the store may drop one that was not written again for so long. Expiry itself is decided
+at read, so late or failed runs never empty the store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -175,6 +180,15 @@ class FeatureView:
     def join_keys(self) -> tuple[Column, ...]:
         """All columns that identify a row's entity key: the entities in the order of their names, each one's keys in that of theirs."""
         return tuple(key for entity in self.entities for key in entity.join_keys)
+
+    @property
+    def kept_for(self) -> timedelta | None:
+        """How long a row is kept online: after its event time, or of a view of aggregations after it was written.
+
+        Well longer than it counts (`CLEANED_UP_AFTER`). None: for ever, as under a TTL of more than a century.
+        """
+        counts_for = self.exact_for if self.aggregated else self.ttl
+        return None if counts_for is None or counts_for > timedelta(days=36_500) else counts_for + max(counts_for, CLEANED_UP_AFTER)
 
     @property
     def windows(self) -> tuple[timedelta, ...]:

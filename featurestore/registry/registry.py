@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from featurestore.errors import RequestError, UnknownNameError
+from featurestore.errors import FeatureNameCollisionError, RequestError, UnknownNameError
 
 from .definitions import Entity, Feature, FeatureReference, FeatureService, FeatureView
 from .references import parse_reference
@@ -178,8 +178,5 @@ def _refuse_colliding_names(requested: tuple[RequestedView, ...]) -> None:
     for part in requested:
         for output_name in part.output_names:
             if output_name in owners:
-                raise RequestError(
-                    f"Feature {output_name!r} is asked for from both {owners[output_name]!r} and {part.view.name!r}. "
-                    "Ask with full_feature_names=True to tell them apart."
-                )
+                raise FeatureNameCollisionError(output_name, owners[output_name], part.view.name)
             owners[output_name] = part.view.name

@@ -20,6 +20,7 @@ from . import features, monitoring, status
 from .access.guard import Access
 from .access_log import AccessLog
 from .bodies import CLOSE, read_body
+from .feast import routes as feast
 from .http import INTERNAL, HttpError, Receive, Request, Response, Scope, Send, as_http_error, error_response
 from .load import LoadLimit
 from .metrics import Metrics, forget_dead_workers
@@ -34,7 +35,7 @@ else:
 
 log = logging.getLogger("featurestore.server")
 
-GROUPS = (features.routes, status.routes, monitoring.routes)
+GROUPS = (features.routes, feast.routes, status.routes, monitoring.routes)
 """The groups of endpoints, each one module."""
 
 PUBLISH_EVERY = 1.0
@@ -73,17 +74,18 @@ class Application:
             return None
         request = Request(scope, perf_counter())
         route = self._routes.get(request.path, _NO_ROUTES).get(request.method)
+        failed = error_response if route is None else route.error_response
         try:
             response = await self._answer(request, route, receive)
         except HttpError as error:
-            response = error_response(error, request.id)
+            response = failed(error, request.id)
         except FeatureStoreError as error:
-            response = error_response(as_http_error(error), request.id)
+            response = failed(as_http_error(error), request.id)
             if response.status >= 500:
                 log.error("%s %s: %s", request.id, type(error).__name__, error)
         except Exception as error:
             log.error("%s failed: %s\n%s", request.id, type(error).__name__, _places(error))
-            response = error_response(INTERNAL, request.id)
+            response = failed(INTERNAL, request.id)
         await _send(send, request, response)
         endpoint = OTHER if route is None else route.path
         self._metrics.count_request(endpoint, request.service, response.status, perf_counter() - request.started)

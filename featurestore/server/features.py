@@ -12,6 +12,7 @@ import msgspec
 
 from featurestore.serving.lookup import EntityRows, OnlineRequest
 from featurestore.serving.online_features import OnlineFeatures
+from featurestore.serving.wire import to_wire
 
 from . import media
 from .answer_form import AnswerForm
@@ -84,6 +85,8 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             raise HttpError(422, "invalid_request", "Give the entity rows as either `rows` or `columns`.")
         entity_rows: EntityRows = asked.rows if asked.rows is not None else asked.columns or {}
         wanted, answer = await read_features(serving, request, entity_rows, asked.features, asked.full_feature_names)
+        if form == media.TYPED:
+            return Response(200, to_wire(answer), media.TYPED)
         if form == media.ARROW:
             return Response(200, await arrow_stream(answer, asked.statuses, asked.event_timestamps), media.ARROW)
         content = _content(asked, answer, forms.of(wanted, asked), as_json=form == JSON)

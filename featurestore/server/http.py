@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from featurestore.errors import FeatureStoreError, NotMaterializedError, OnlineStoreError, OnlineStoreUnavailableError
+from featurestore.errors import FeatureStoreError, NotMaterializedError, OnlineStoreError, OnlineStoreUnavailableError, error_code
 
 from .access.secret_words import without_secrets
 
@@ -27,7 +27,6 @@ MOST_MESSAGE = 1000
 """Characters that an error says."""
 
 _GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _started = secrets.token_hex(6)
 _number = itertools.count(1)
 
@@ -116,7 +115,7 @@ def fit_to_answer(message: str) -> str:
 
 def as_http_error(error: FeatureStoreError) -> HttpError:
     """How an error of ours is answered. What it says of the store's whereabouts is for the log, not for the caller."""
-    code = _CAPITAL.sub("_", type(error).__name__.removesuffix("Error")).lower()
+    code = error_code(type(error))
     for kind, message in _OF_THE_STORE.items():
         if isinstance(error, kind):
             retry = ((b"retry-after", b"1"),) if error.http_status == 503 else ()

@@ -28,12 +28,14 @@ from featurestore.registry.definitions import Column
 from featurestore.registry.value_types import (
     BooleanType,
     BytesType,
+    DateType,
     DecimalType,
     FloatType,
     ListType,
     MapType,
     StringType,
     StructType,
+    TimestampType,
     ValueType,
 )
 from featurestore.serving.key_text import parse_key
@@ -50,7 +52,7 @@ class ColumnWriter:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._floats = [place for place, column in enumerate(columns) if isinstance(column.value_type, FloatType)]
-        others = ((place, _writer(column.value_type)) for place, column in enumerate(columns) if place not in set(self._floats))
+        others = ((place, value_writer(column.value_type)) for place, column in enumerate(columns) if place not in set(self._floats))
         self._others = [(place, write) for place, write in others if write is not None]
 
     def write(self, columns: list[Sequence[Any]]) -> None:
@@ -59,7 +61,7 @@ class ColumnWriter:
         # A sum is finite only where all it is made of is: one pass in C says that there is nothing to do, as there nearly always is.
         if floats and not math.isfinite(sum(filter(None, chain.from_iterable(floats)))):
             for place, column in zip(self._floats, floats, strict=True):
-                columns[place] = [_float(value) for value in column]
+                columns[place] = [write_float(value) for value in column]
         for place, write in self._others:
             columns[place] = [None if value is None else write(value) for value in columns[place]]
 
@@ -93,23 +95,30 @@ def _read(key: Column, value: object) -> object:
 
 
 @cache
-def _writer(value_type: ValueType) -> _Write | None:
-    """What makes a value of that type, never None, fit for an encoder. None: it is."""
+def value_writer(value_type: ValueType, instants: _Write | None = None) -> _Write | None:
+    """What makes a value of that type, never None, fit for an encoder. None: it is.
+
+    Args:
+        instants: makes a date or a timestamp fit, for who wants no text.
+    """
     match value_type:
         case FloatType():
-            return _float
+            return write_float
         case DecimalType(scale=scale) if scale > _PLAIN_SCALE:
             return _decimal
+        case DateType() | TimestampType():
+            return instants
         case ListType(item):
-            return _list_writer(_writer(item))
+            return _list_writer(value_writer(item, instants))
         case StructType(fields):
-            return _struct_writer({name: _writer(item) for name, item in fields})
+            return _struct_writer({name: value_writer(item, instants) for name, item in fields})
         case MapType(key, value):
-            return _map_writer(key, _writer(value))
+            return _map_writer(key, value_writer(value, instants))
     return None
 
 
-def _float(value: float | None) -> float | str | None:
+def write_float(value: float | None) -> float | str | None:
+    """A float, or text where JSON has no number for it."""
     if value is None or math.isfinite(value):
         return value
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
@@ -122,8 +131,8 @@ def _decimal(value: Decimal) -> str:
 def _list_writer(item: _Write | None) -> _Write | None:
     if item is None:
         return None
-    if item is _float:
-        return lambda values: values if math.isfinite(sum(filter(None, values))) else list(map(_float, values))
+    if item is write_float:
+        return lambda values: values if math.isfinite(sum(filter(None, values))) else list(map(write_float, values))
     return lambda values: [None if value is None else item(value) for value in values]
 
 
@@ -142,7 +151,7 @@ def _struct_writer(fields: Mapping[str, _Write | None]) -> _Write | None:
 
 
 def _map_writer(key: ValueType, value: _Write | None) -> _Write | None:
-    write_key: _Write | None = _boolean if isinstance(key, BooleanType) else _writer(key)
+    write_key: _Write | None = _boolean if isinstance(key, BooleanType) else value_writer(key)
     if write_key is None and value is None:
         return None
 

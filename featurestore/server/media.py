@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from featurestore.serving.wire import MEDIA_TYPE
+
 from .http import JSON, HttpError
 
 MSGPACK, ARROW = b"application/msgpack", b"application/vnd.apache.arrow.stream"
+TYPED = MEDIA_TYPE.encode()
+"""What `featurestore.client` reads."""
+
 _ALIASES = {b"application/x-msgpack": MSGPACK, b"application/vnd.msgpack": MSGPACK, b"application/*": JSON, b"*/*": JSON}
 
 
@@ -18,7 +23,7 @@ def chosen(accept: bytes) -> bytes:
         name, *parameters = (piece.strip() for piece in part.split(b";"))
         form = _ALIASES.get(name, name)
         weight = _weight(parameters)
-        if form in (JSON, MSGPACK, ARROW) and weight > best_weight:
+        if form in (JSON, MSGPACK, ARROW, TYPED) and weight > best_weight:
             best, best_weight = form, weight
     if not best:
         forms = ", ".join(form.decode() for form in (JSON, MSGPACK, ARROW))

@@ -4,15 +4,19 @@ was answered is counted.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from featurestore.errors import UnknownNameError
+from featurestore.registry.definitions import Column
 from featurestore.serving.lookup import EntityRows, OnlineRequest
 from featurestore.serving.online_features import OnlineFeatures
 
 from .http import HttpError, Request
 from .json_values import typed_keys
 from .routes import Serving
+
+TypedKeys: TypeAlias = Callable[[EntityRows, Sequence[Column]], EntityRows]
 
 
 class ReadFeatures(NamedTuple):
@@ -23,9 +27,17 @@ class ReadFeatures(NamedTuple):
 
 
 async def read_features(
-    serving: Serving, request: Request, entity_rows: EntityRows, features: str | list[str], full_feature_names: bool
+    serving: Serving,
+    request: Request,
+    entity_rows: EntityRows,
+    features: str | list[str],
+    full_feature_names: bool,
+    typed: TypedKeys = typed_keys,
 ) -> ReadFeatures:
     """The current values for entity rows as JSON has them.
+
+    Args:
+        typed: gives the entity rows their join keys as typed values.
 
     Raises HttpError where the caller may not read them or asks for too many, and what `get_online_features` raises.
     """
@@ -38,7 +50,7 @@ async def read_features(
         serving.access.admit(request, asked)
         _refuse_too_many(request.rows, len(asked.parts), serving.settings.max_keys)
         resolved[:] = [asked]
-        return typed_keys(entity_rows, asked.join_keys)
+        return typed(entity_rows, asked.join_keys)
 
     try:
         answer = await serving.store.get_online_features(entity_rows, features, full_feature_names=full_feature_names, admit=admit)

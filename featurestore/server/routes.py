@@ -12,7 +12,7 @@ from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
 from .access.guard import Access
-from .http import Request, Response
+from .http import HttpError, Request, Response, error_response
 from .load import LoadLimit
 from .metrics import Metrics
 from .settings import ServerSettings
@@ -55,3 +55,5 @@ class Route:
     """Whether it answers without asking who calls, since it shows nothing."""
 
     description: str = field(default="", compare=False)
+    error_response: Callable[[HttpError, str], Response] = error_response
+    """What is answered to a request that failed, whose id is given too."""

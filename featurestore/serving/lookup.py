@@ -96,8 +96,7 @@ def prepare_request(project: str, requested: Sequence[RequestedView], registry: 
     spellings: dict[tuple[Column, ...], int] = {}
     for wanted in requested:
         view = wanted.view
-        if not view.online:
-            raise RequestError(f"{view.name!r} is not online: its meta says `online: false`. Its features are for training only.")
+        refuse_offline(view)
         decoder = RowDecoder(view.name, read_fields(wanted.features) if view.aggregated else wanted.features)
         decoder.learn(RowSchema.of(view))
         output = tuple(Column(name, feature.value_type) for name, feature in zip(wanted.output_names, wanted.features, strict=True))
@@ -108,6 +107,12 @@ def prepare_request(project: str, requested: Sequence[RequestedView], registry: 
     join_keys = {key.name: key for keys in spellings for key in keys}
     names = frozenset(column.name for part in parts for column in part.features)
     return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names, tuple(requested), registry)
+
+
+def refuse_offline(view: FeatureView) -> None:
+    """Raise RequestError for a view that is not online."""
+    if not view.online:
+        raise RequestError(f"{view.name!r} is not online: its meta says `online: false`. Its features are for training only.")
 
 
 def plan_lookup(request: OnlineRequest, entity_rows: EntityRows) -> Lookup:

@@ -65,7 +65,7 @@ class OnlineFeatures:
     """
 
     def __init__(self, entity_columns: Mapping[str, Sequence[object]], join_keys: Sequence[Column], answers: Sequence[ViewAnswer]) -> None:
-        self.entity_columns, self._join_keys, self.parts = entity_columns, join_keys, answers
+        self.entity_columns, self.join_keys, self.parts = entity_columns, join_keys, answers
 
     def __repr__(self) -> str:
         names = ", ".join(column.name for answer in self.parts for column in answer.features)
@@ -105,7 +105,7 @@ class OnlineFeatures:
 
         from featurestore.arrow import arrow_type, python_values
 
-        keys = {key.name: arrow_type(key.value_type) for key in self._join_keys}
+        keys = {key.name: arrow_type(key.value_type) for key in self.join_keys}
         columns = {name: pa.array(list(values), keys.get(name)) for name, values in self.entity_columns.items()}
         for answer in self.parts:
             for feature, values in zip(answer.features, answer.columns, strict=True):

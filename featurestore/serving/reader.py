@@ -9,24 +9,27 @@ how they fetch it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from featurestore.codec.decode import UnknownSchemas, learn_documents
 from featurestore.codec.layout import schema_document_name
 from featurestore.errors import NotMaterializedError, UnknownNameError
 from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.online_store.connect import open_async_store, open_store, without_secrets
+from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.timestamps import Clock, utc_now
 
-from .lookup import EntityRows, Lookup, OnlineRequest, assemble, plan_lookup
+from .lookup import EntityRows, Lookup, OnlineRequest, assemble, plan_lookup, refuse_offline
 from .online_features import OnlineFeatures
 from .published import SNAPSHOT, Published, WantedFeatures
+from .push import Pushed, PushedRows, check_rows
+from .pushing import Pushing
+from .store_steps import ReadDocuments, ReadRows, StoreStep
 
 REFRESH_AFTER = timedelta(minutes=1)
 """How old the snapshot may get before it is read again."""
@@ -39,17 +42,11 @@ Admit: TypeAlias = Callable[[OnlineRequest, EntityRows], EntityRows]
 look up: a server puts its access rules here, and what turns the texts of a request into typed join keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ReadRows:
-    keys: Sequence[bytes]
+AdmitPush: TypeAlias = Callable[[FeatureView, PushedRows], PushedRows]
+"""The same for a push: called with the view that is served and the rows; it may refuse, and gives the rows to check."""
 
-
-@dataclass(frozen=True, slots=True)
-class _ReadDocuments:
-    names: Sequence[str]
-
-
-_Steps: TypeAlias = Generator[_ReadRows | _ReadDocuments, list[bytes | None], OnlineFeatures]
+_Result = TypeVar("_Result")
+_Steps: TypeAlias = Generator[StoreStep, Any, _Result]
 
 
 class _Reader:
@@ -59,8 +56,11 @@ class _Reader:
         self._place, self._project, self._public_only = without_secrets(url), project, public_only
         self._clock, self._refresh_after = clock, refresh_after
         self._published: Published | None = None
+        self._pushing = Pushing(project)
 
-    def _steps(self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool, admit: Admit | None) -> _Steps:
+    def _steps(
+        self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool, admit: Admit | None
+    ) -> _Steps[OnlineFeatures]:
         while True:
             published = yield from self._fresh(self._refresh_after)
             try:
@@ -70,14 +70,12 @@ class _Reader:
                     raise
                 continue
             lookup = plan_lookup(request, entity_rows if admit is None else admit(request, entity_rows))
-            rows: list[bytes | None] = (yield _ReadRows(lookup.keys)) if lookup.keys else []
+            rows: list[bytes | None] = (yield ReadRows(lookup.keys)) if lookup.keys else []
             answer = yield from self._assembled(lookup, rows, published)
             if answer is not None:
                 return answer
 
-    def _assembled(
-        self, lookup: Lookup, rows: list[bytes | None], published: Published
-    ) -> Generator[_ReadDocuments, list[bytes | None], OnlineFeatures | None]:
+    def _assembled(self, lookup: Lookup, rows: list[bytes | None], published: Published) -> _Steps[OnlineFeatures | None]:
         """The answer; None where a newer snapshot has to be read for it."""
         while True:
             try:
@@ -85,18 +83,36 @@ class _Reader:
             except UnknownSchemas as unknown:
                 schema_ids = sorted(unknown.schema_ids)
                 names = [schema_document_name(unknown.view, schema_id) for schema_id in schema_ids]
-                snapshot, *documents = yield _ReadDocuments((SNAPSHOT, *names))
+                snapshot, *documents = yield ReadDocuments(self._project, (SNAPSHOT, *names))
                 if snapshot != published.document:
                     self._keep(snapshot)
                     return None
                 part = next(part for part in lookup.request.parts if part.view == unknown.view)
                 learn_documents(part.decoder, unknown.view, dict(zip(schema_ids, documents, strict=True)))
 
-    def _fresh(self, refresh_after: timedelta) -> Generator[_ReadDocuments, list[bytes | None], Published]:
+    def _push_steps(self, view: str, rows: PushedRows, admit: AdmitPush | None) -> _Steps[Pushed]:
+        served = yield from self._served(view, self._refresh_after)
+        while True:
+            refuse_offline(served)
+            checked = check_rows(served, rows if admit is None else admit(served, rows), self._clock())
+            written = yield from self._pushing.steps(checked)
+            if written is not None:
+                return Pushed(served.name, len(checked.event_times), written)
+            served = yield from self._served(view, timedelta(0))
+
+    def _served(self, view: str, refresh_after: timedelta) -> _Steps[FeatureView]:
+        published = yield from self._fresh(refresh_after)
+        try:
+            return published.registry.view(view)
+        except UnknownNameError:
+            published = yield from self._fresh(UNKNOWN_NAME_AFTER)
+            return published.registry.view(view)
+
+    def _fresh(self, refresh_after: timedelta) -> _Steps[Published]:
         published = self._published
         if published is not None and self._clock() - published.read_at < refresh_after:
             return published
-        (snapshot,) = yield _ReadDocuments((SNAPSHOT,))
+        (snapshot,) = yield ReadDocuments(self._project, (SNAPSHOT,))
         return self._keep(snapshot)
 
     def _keep(self, snapshot: bytes | None) -> Published:
@@ -155,6 +171,21 @@ class OnlineFeatureStore(_Reader):
         answer: OnlineFeatures = self._run(self._steps(entity_rows, features, full_feature_names, None))
         return answer
 
+    def push(self, view: str, rows: PushedRows) -> Pushed:
+        """Write the newest values of some entities, ahead of the next materialization. Whoever reads after this returned sees them.
+
+        Args:
+            view: the feature view.
+            rows: a list of dicts or a dict of lists: all join keys, the event timestamp and all features, each under its column's name.
+                Instants without a zone are UTC.
+
+        A row with an older event time than what is online leaves it as it is. Raises PushError, which names everything that is wrong with
+        the rows, before anything is written; RequestError for a view that takes no rows; NotMaterializedError, UnknownNameError,
+        OnlineStoreUnavailableError.
+        """
+        pushed: Pushed = self._run(self._push_steps(view, rows, None))
+        return pushed
+
     def close(self) -> None:
         """Give up the connections."""
         self._store.close()
@@ -165,14 +196,11 @@ class OnlineFeatureStore(_Reader):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _run(self, steps: Generator[_ReadRows | _ReadDocuments, list[bytes | None], Any]) -> Any:
+    def _run(self, steps: _Steps[Any]) -> Any:
         try:
             step = next(steps)
             while True:
-                if isinstance(step, _ReadRows):
-                    step = steps.send(self._store.read(step.keys))
-                else:
-                    step = steps.send(self._store.read_documents(self._project, step.names))
+                step = steps.send(step.on(self._store))
         except StopIteration as end:
             return end.value
 
@@ -219,6 +247,15 @@ class AsyncOnlineFeatureStore(_Reader):
         answer: OnlineFeatures = await self._run(self._steps(entity_rows, features, full_feature_names, admit))
         return answer
 
+    async def push(self, view: str, rows: PushedRows, *, admit: AdmitPush | None = None) -> Pushed:
+        """As `OnlineFeatureStore.push`.
+
+        Args:
+            admit: called with the view that is served and the rows before they are checked; gives the rows to push.
+        """
+        pushed: Pushed = await self._run(self._push_steps(view, rows, admit))
+        return pushed
+
     async def close(self) -> None:
         """Give up the connections."""
         await self._store.close()
@@ -229,13 +266,10 @@ class AsyncOnlineFeatureStore(_Reader):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
 
-    async def _run(self, steps: Generator[_ReadRows | _ReadDocuments, list[bytes | None], Any]) -> Any:
+    async def _run(self, steps: _Steps[Any]) -> Any:
         try:
             step = next(steps)
             while True:
-                if isinstance(step, _ReadRows):
-                    step = steps.send(await self._store.read(step.keys))
-                else:
-                    step = steps.send(await self._store.read_documents(self._project, step.names))
+                step = steps.send(await step.on(self._store))
         except StopIteration as end:
             return end.value

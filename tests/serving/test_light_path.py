@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from published_shop import ORDERS, Shop
 
 HEAVY = ("dbt", "duckdb", "numpy", "pandas", "polars", "pyarrow", "sqlglot", "jinja2", "yaml", "typer")
 
@@ -46,6 +47,23 @@ def test_a_module_of_the_serving_path_imports_nothing_heavy(module):
 def test_a_read_imports_nothing_heavy(url):
     program = f"{READ}\n{LOADED}"
     assert subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+PUSH = """
+import asyncio, sys
+from featurestore import OnlineFeatureStore, AsyncOnlineFeatureStore
+rows = [{"customer_id": 1, "event_timestamp": __import__("datetime").datetime(2024, 5, 1), "orders_7d": 3, "spent": 9.5}]
+OnlineFeatureStore(sys.argv[1], "shop").push("orders", rows)
+asyncio.run(AsyncOnlineFeatureStore(sys.argv[1], "shop").push("orders", rows))
+"""
+
+
+def test_a_push_imports_nothing_heavy(url):
+    shop = Shop(url)
+    shop.publish(ORDERS)
+    program = f"{PUSH}\n{LOADED}"
+    assert subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert shop.reader().get_online_features([{"customer_id": 1}], "orders:orders_7d").to_dict()["orders_7d"] == [3]
 
 
 def test_the_serving_path_costs_little_more_than_the_redis_client():

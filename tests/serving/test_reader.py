@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import timedelta
 
 import codec_cases as cases
-import polars
-import pyarrow as pa
 import pytest
 import redis
-from published_shop import CHURN, NOON, ORDERS, PROFILE, Shop
+from published_shop import CHURN, ORDERS, PROFILE, Shop
 
 from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
 from featurestore.codec.encode import RowEncoder
@@ -20,17 +17,9 @@ from featurestore.errors import NotInstalledError, NotMaterializedError, OnlineS
 from featurestore.online_store.base import WriteMode
 from featurestore.registry.definitions import FeatureReference
 from featurestore.registry.value_types import (
-    BYTES,
-    DATE,
     FLOAT64,
     INT64,
     STRING,
-    TIMESTAMP_UTC,
-    DecimalType,
-    FloatType,
-    ListType,
-    MapType,
-    StructType,
 )
 
 
@@ -158,46 +147,6 @@ def test_one_request_is_one_round_trip(redis_server):
     assert asked == {"cmdstat_mget": 1}
 
 
-TYPED = cases.feature_view(
-    "typed",
-    {
-        "day": DATE,
-        "price": DecimalType(10, 2),
-        "seen": TIMESTAMP_UTC,
-        "embedding": ListType(FloatType(32)),
-        "address": StructType((("city", STRING), ("since", DATE))),
-        "counts": MapType(STRING, INT64),
-        "photo": BYTES,
-    },
-)
-VALUES = {
-    "day": date(2024, 5, 1),
-    "price": Decimal("9.90"),
-    "seen": NOON,
-    "embedding": [0.5, None],
-    "address": {"city": "Riga", "since": date(2001, 2, 3)},
-    "counts": {"a": 1, "b": None},
-    "photo": b"\x00\xff",
-}
-
-
-def test_answers_become_arrow_pandas_and_polars_with_the_declared_types(shop):
-    shop.publish(TYPED)
-    shop.write(TYPED, {"customer_id": 1, **VALUES})
-    with shop.reader() as reader:
-        answer = reader.get_online_features([{"customer_id": 1, "note": "x"}, {"customer_id": 2, "note": "y"}], "typed:*")
-    assert answer.rows()[0] == {"customer_id": 1, "note": "x", **VALUES}
-    table = answer.to_arrow()
-    assert table.schema.field("customer_id").type == pa.int64()
-    assert table.schema.field("embedding").type == pa.list_(pa.float32())
-    assert table.schema.field("counts").type == pa.map_(pa.string(), pa.int64())
-    assert table["price"].to_pylist() == [Decimal("9.90"), None]
-    assert table["counts"].to_pylist() == [[("a", 1), ("b", None)], None]
-    assert answer.to_pandas()["day"].tolist() == [date(2024, 5, 1), None]
-    assert isinstance(answer.to_polars(), polars.DataFrame)
-    assert answer.to_polars()["address"].to_list() == [VALUES["address"], None]
-
-
 def test_a_data_frame_library_that_is_missing_is_named(shop, monkeypatch):
     shop.publish(ORDERS)
     with shop.reader() as reader:
@@ -206,18 +155,6 @@ def test_a_data_frame_library_that_is_missing_is_named(shop, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, name, None)
         with pytest.raises(NotInstalledError, match=rf"pip install 'featurestore\[{name}\]'"):
             convert()
-
-
-def test_columns_of_a_pandas_frame_are_entity_rows(shop):
-    import pandas
-
-    shop.publish(ORDERS)
-    shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3})
-    frame = pandas.DataFrame({"customer_id": [1, 2]})
-    with shop.reader() as reader:
-        as_records = reader.get_online_features(frame.to_dict("records"), "orders:orders_7d")
-        as_columns = reader.get_online_features({"customer_id": frame["customer_id"]}, "orders:orders_7d")
-    assert as_records.to_dict() == as_columns.to_dict() == {"customer_id": [1, 2], "orders_7d": [3, None]}
 
 
 def test_an_answer_says_what_it_holds(shop):

@@ -9,7 +9,7 @@ import codec_cases as cases
 
 from featurestore import OnlineFeatureStore
 from featurestore.codec.encode import RowEncoder
-from featurestore.codec.layout import RowSchema
+from featurestore.codec.layout import RowSchema, run_sequence
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.connect import open_store
 from featurestore.registry.definitions import FeatureReference, FeatureService, FeatureView
@@ -50,7 +50,7 @@ class Shop:
     def write(self, view: FeatureView, *rows: dict[str, Any], run: int | None = None) -> None:
         schema = RowSchema.of(view)
         self.store.write_documents("shop", {schema.document_name: schema.to_document()})
-        run = run or self.store.next_sequence("shop")
+        run = run or run_sequence(self.store.next_sequence("shop"))
         self.store.write(RowEncoder("shop", view, run).encode(cases.batch_of(view, rows)), WriteMode.NEWEST_WINS)
 
     def reader(self, **options: Any) -> OnlineFeatureStore:

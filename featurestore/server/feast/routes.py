@@ -1,0 +1,44 @@
+"""Feast's endpoints, as Feast 0.67 answers them: a client of Feast with `online_store: {type: remote}` reads our features unchanged."""
+
+from __future__ import annotations
+
+from featurestore.errors import FeatureStoreError
+from featurestore.server.http import Request, Response
+from featurestore.server.reading import read_features
+from featurestore.server.routes import Route, Serving
+
+from .answer import FeastAnswer, answer_body
+from .errors import feast_error, feast_error_response
+from .keys import typed_columns
+from .requests import GetOnlineFeatures, reader
+
+
+def routes(serving: Serving) -> tuple[Route, ...]:
+    """`/get-online-features`."""
+    read_request = reader(GetOnlineFeatures)
+
+    async def get_online_features(request: Request) -> Response:
+        wanted = read_request(request.body)
+        features = wanted.features if wanted.feature_service is None else wanted.feature_service
+        try:
+            asked, answer = await read_features(serving, request, wanted.entities, features, wanted.full_feature_names, typed=typed_columns)
+        except FeatureStoreError as error:
+            raise feast_error(error, serving.settings.project) from error
+        join_keys = {key.name for key in asked.join_keys}
+        named = [name for name in answer.entity_columns if name in join_keys]
+        return Response(
+            200, answer_body(answer, named, [part.view for part in asked.requested] if wanted.include_feature_view_version_metadata else ())
+        )
+
+    return (
+        Route(
+            "POST",
+            "/get-online-features",
+            get_online_features,
+            "Read features as Feast does",
+            body=GetOnlineFeatures,
+            answer=FeastAnswer,
+            error_response=feast_error_response,
+            description="What `feast serve` of Feast 0.67 answers. Errors have Feast's form too.",
+        ),
+    )

@@ -1,0 +1,36 @@
+"""The project of shop.json, published to a Redis, and a server that reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from feast_shop import feast_shop
+from feature_server import FeatureServer
+from redis_server import RedisServer
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def described() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((HERE / "shop.json").read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture(scope="module")
+def server(described: dict[str, Any]) -> Iterator[FeatureServer]:
+    with RedisServer() as redis_server:
+        shop = feast_shop(redis_server.url, described)
+        with FeatureServer(redis_server.url, "shop") as running:
+            yield running
+        shop.store.close()
+
+
+@pytest.fixture
+def client(server: FeatureServer) -> httpx.Client:
+    return server.client
