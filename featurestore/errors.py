@@ -26,6 +26,7 @@
     ├── FeatureServerError            a feature server answered something unexpected
     │   └── FeatureServerUnavailableError   it cannot be reached, or is too busy
     ├── MaterializeError              at least one feature view could not be published
+    ├── LeaseError                    another run is publishing the view, or has taken over
     ├── BackfillError                 a batch, a test or a model of a backfill failed
     └── NotInstalledError             an optional package is needed
 
@@ -262,6 +263,10 @@ class MaterializeError(FeatureStoreError):
     def __init__(self, message: str, report: MaterializationReport) -> None:
         self.report = report
         super().__init__(message)
+
+
+class LeaseError(FeatureStoreError):
+    """Another run is publishing the feature view, or has taken over from this one. What that run publishes is right."""
 
 
 class BackfillError(FeatureStoreError):

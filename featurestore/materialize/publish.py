@@ -24,6 +24,7 @@ from featurestore.registry.definitions import FeatureView
 from featurestore.timestamps import FIRST_INSTANT, LAST_INSTANT, from_micros
 from featurestore.warehouse.base import MapsBatches, WarehouseSession
 
+from .lease import HeldLease
 from .steps import stepped_rows
 
 _SAID = pa.schema([("rows", pa.int64()), ("newest", pa.timestamp("us"))])
@@ -46,17 +47,21 @@ class Publication:
     project: str
     view: FeatureView
     at: datetime
-    sequence: int
+    lease: HeldLease
     mode: WriteMode
     horizon: int | None
     expires_after: int | None
     """Both in microseconds; see `OnlineStore.write`."""
 
     def write(self, batches: Iterable[pa.RecordBatch], store: OnlineStore) -> Iterator[Part]:
-        """Encode and write the rows that the view's statement answers with, part by part."""
+        """Encode and write the rows that the view's statement answers with, part by part.
+
+        Raises LeaseError, before the next part is written, where another run has taken over.
+        """
         event_timestamp = len(self.view.join_keys)
         rows = stepped_rows(batches, self.view, self.at) if self.view.aggregated else batches
-        for batch, encoded in _encoded_ahead(rows, RowEncoder(self.project, self.view, self.sequence)):
+        for batch, encoded in _encoded_ahead(rows, RowEncoder(self.project, self.view, self.lease.sequence)):
+            self.lease.check(store)
             store.write(encoded, self.mode, horizon=self.horizon, expires_after=self.expires_after)
             yield Part(len(encoded), instant(pc.max(batch.column(event_timestamp))))
 

@@ -1,5 +1,7 @@
 """Carry out a materialization plan, one feature view at a time.
 
+A run holds the lease of the view that it publishes, from before it reads until its watermark is written.
+
 The order of writes is what keeps readers right, wherever a run stops: the schema before the rows that name it; after them the
 definition by which they are read; then what left the view is removed; the watermark last. A view that fails leaves the others to
 be published.
@@ -10,13 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlglot import exp
 
 from featurestore.codec.keys import key_space
-from featurestore.codec.layout import LARGEST_SEQUENCE, RowSchema, number_of, run_sequence
-from featurestore.errors import FeatureStoreError, MaterializeError, OnlineStoreError, WarehouseError
+from featurestore.codec.layout import LARGEST_SEQUENCE, RowSchema
+from featurestore.errors import FeatureStoreError, LeaseError, MaterializeError, WarehouseError
 from featurestore.online_store.base import KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
@@ -25,10 +27,11 @@ from featurestore.sql.steps import step_rows
 from featurestore.timestamps import LAST_INSTANT, as_utc, duration_micros, to_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
+from .lease import LEASE, HeldLease, leased
 from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
 from .publish import Publication, instant, published
 from .served import announce
-from .watermarks import Watermark, fingerprint, read_watermarks, write_watermark
+from .watermarks import Watermark, fingerprint, read_watermarks, written_watermark
 
 Progress = Callable[[str, int], None]
 """Told a view's name and how many more of its rows are online."""
@@ -94,8 +97,12 @@ def run_materialization(
     store: OnlineStore,
     at: datetime,
     progress: Progress | None = None,
+    lease: timedelta = LEASE,
 ) -> MaterializationReport:
     """Publish every task of the plan as of the instant `at`.
+
+    Args:
+        lease: how long nobody else can publish a view after a run of it was killed.
 
     Raises MaterializeError, which carries the report, where some view could not be published; the others are.
     """
@@ -103,7 +110,8 @@ def run_materialization(
     failed: list[Failure] = []
     for task in plan.tasks:
         try:
-            published.append(_publish(task, plan.invocation_id, registry, project, warehouse, store, at, progress))
+            with leased(store, project, task.view.name, above=task.online.sequence if task.online else 0, lasts=lease) as held:
+                published.append(_publish(held, task, plan.invocation_id, registry, project, warehouse, store, at, progress))
         except FeatureStoreError as error:
             failed.append(Failure(task.view.name, error))
     announce(store, project, registry)
@@ -115,6 +123,7 @@ def run_materialization(
 
 
 def _publish(
+    held: HeldLease,
     task: Task,
     invocation_id: str | None,
     registry: Registry,
@@ -129,9 +138,9 @@ def _publish(
     if view.unresolved:
         unknown = ", ".join(view.unresolved)
         raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
+    _refuse_if_overtaken(task, project, store)
     space, schema, lifetime = key_space(project, view), RowSchema.of(view), view.kept_for
     store.write_documents(project, {schema.document_name: schema.to_document()})
-    sequence = run_sequence(store.next_sequence(project, above=number_of(task.online.sequence) if task.online else 0))
     rows, newest = 0, None
     with warehouse.session() as session:
         bounds = _bounds(session, warehouse, task, at)
@@ -142,35 +151,32 @@ def _publish(
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
         expires_after = None if lifetime is None else duration_micros(lifetime)
         horizon = None if bounds.event_timestamp is None else to_micros(bounds.event_timestamp)
-        publication = Publication(project, view, at, sequence, write_mode, horizon, expires_after)
+        publication = Publication(project, view, at, held, write_mode, horizon, expires_after)
         for part in published(session, statement, publication, store):
             rows += part.rows
             newest = max(filter(None, (newest, part.newest)), default=None)
             if progress is not None:
                 progress(view.name, part.rows)
-    _refuse_if_overtaken(view, project, store, sequence)
+    held.renew(store)
     announce(store, project, registry, view.name)
-    removed = _remove_gone(task, space, store, sequence, horizon) if mode is Mode.FULL else 0
+    removed = _remove_gone(task, space, store, held.sequence, horizon) if mode is Mode.FULL else 0
     if since is not None and since.event_timestamp is not None:
         newest = max(filter(None, (newest, as_utc(since.event_timestamp))))
-    write_watermark(
-        store,
-        project,
-        Watermark(
-            view=view.name,
-            at=as_utc(at),
-            sequence=sequence,
-            definition=fingerprint(view),
-            rows=rows,
-            mode=mode.value,
-            key_prefix=space.prefix.decode(),
-            event_timestamp=newest,
-            created_timestamp=bounds.created_timestamp,
-            digest=bounds.digest,
-            next_change=bounds.next_change,
-            invocation_id=invocation_id,
-        ),
+    watermark = Watermark(
+        view=view.name,
+        at=as_utc(at),
+        sequence=held.sequence,
+        definition=fingerprint(view),
+        rows=rows,
+        mode=mode.value,
+        key_prefix=space.prefix.decode(),
+        event_timestamp=newest,
+        created_timestamp=bounds.created_timestamp,
+        digest=bounds.digest,
+        next_change=bounds.next_change,
+        invocation_id=invocation_id,
     )
+    held.finish(store, written_watermark(watermark))
     return Published(view.name, mode, reason, rows, removed, time.perf_counter() - started)
 
 
@@ -214,11 +220,11 @@ def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
     return task.mode, task.reason
 
 
-def _refuse_if_overtaken(view: FeatureView, project: str, store: OnlineStore, sequence: int) -> None:
-    """A run that began later and is done knows better than this one what is gone, and up to where the view is online."""
-    watermark = read_watermarks(store, project, [view]).get(view.name)
-    if watermark is not None and watermark.sequence > sequence:
-        raise OnlineStoreError(f"{view.name}: another run published it meanwhile. Run `fsdbt materialize --all` to be sure of its rows.")
+def _refuse_if_overtaken(task: Task, project: str, store: OnlineStore) -> None:
+    """What was planned holds for what was online then. From here on nobody else can change that."""
+    watermark = read_watermarks(store, project, [task.view]).get(task.view.name)
+    if watermark != task.online:
+        raise LeaseError(f"{task.view.name}: another run published it while this one was about to. Nothing was written; run this again.")
 
 
 def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int, horizon: int | None) -> int:

@@ -67,9 +67,9 @@ def read_watermarks(store: OnlineStore, project: str, views: Iterable[FeatureVie
     }
 
 
-def write_watermark(store: OnlineStore, project: str, watermark: Watermark) -> None:
-    """Record that a view is online."""
-    store.write_documents(project, {document_name(watermark.view): msgspec.json.encode(watermark)})
+def written_watermark(watermark: Watermark) -> Mapping[str, bytes]:
+    """The document that records that a view is online."""
+    return {document_name(watermark.view): msgspec.json.encode(watermark)}
 
 
 def fingerprint(view: FeatureView) -> str:

@@ -125,6 +125,10 @@ class OnlineStore(Protocol):
         """
         ...
 
+    def time(self, project: str) -> int:
+        """What time it is where that project's documents are, in microseconds since the epoch: one clock for all who write."""
+        ...
+
     def close(self) -> None:
         """Give up the connection or file."""
         ...

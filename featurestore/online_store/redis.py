@@ -103,6 +103,11 @@ class RedisStore:
         """Write documents, all or none, if those of `expected` still are what is given there; return whether they were."""
         return self._servers.run(documents_exchanged(project, expected, documents, self._knowledge))
 
+    def time(self, project: str) -> int:
+        """What time it is in the server that has the project's documents, in microseconds since the epoch."""
+        seconds, micros = self._servers.run(answered(documents_key(project), packed("TIME"), self._knowledge, self._reads))
+        return int(seconds) * 1_000_000 + int(micros)
+
     def close(self) -> None:
         """Give up all connections."""
         self._servers.close()

@@ -1,0 +1,176 @@
+"""One run at a time publishes a view, and a run that was overtaken writes nothing more: in every store."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from redis import Redis
+from redis_server import RedisServer
+
+from featurestore.errors import LeaseError
+from featurestore.materialize.lease import HeldLease, Lease, document_name, leased, running
+from featurestore.online_store.base import OnlineStore
+from featurestore.online_store.connect import open_store
+
+SHORT = timedelta(milliseconds=300)
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["embedded", "redis"])
+def store(request: pytest.FixtureRequest, redis: RedisServer, tmp_path: Path) -> Iterator[OnlineStore]:
+    if request.param == "redis":
+        with Redis(port=redis.port) as client:
+            client.flushall()
+    opened = open_store(redis.url if request.param == "redis" else f"sqlite:///{tmp_path}/online.db")
+    yield opened
+    opened.close()
+
+
+def left_behind(store: OnlineStore, lasts: timedelta = SHORT) -> HeldLease:
+    """The lease of a run that was killed right after it got it."""
+    held = leased(store, "shop", "orders", lasts=lasts)
+    mine = held.__enter__()
+    (content,) = store.read_documents("shop", [document_name("orders")])
+    assert content is not None
+    held.__exit__(None, None, None)
+    until = msgspec.structs.replace(msgspec.json.decode(content, type=Lease), expires_at=store.time("shop") + mine.lasts)
+    store.write_documents("shop", {document_name("orders"): msgspec.json.encode(until)})
+    return replace(mine, _renewed=-math.inf)
+
+
+def test_a_second_run_is_told_who_the_first_one_is(store: OnlineStore) -> None:
+    with (
+        leased(store, "shop", "orders", lasts=SHORT),
+        pytest.raises(LeaseError, match=r"orders: another run is publishing it, since 20.* UTC, by process \d+ on "),
+        leased(store, "shop", "orders", lasts=SHORT),
+    ):
+        pass
+
+
+def test_another_view_and_another_project_are_free_meanwhile(store: OnlineStore) -> None:
+    with leased(store, "shop", "orders") as first, leased(store, "shop", "visits") as second, leased(store, "other", "orders"):
+        assert first.sequence < second.sequence
+
+
+def test_a_run_that_is_done_leaves_the_view_to_the_next_at_once(store: OnlineStore) -> None:
+    started = time.monotonic()
+    sequences = []
+    for _ in range(3):
+        with leased(store, "shop", "orders", lasts=timedelta(hours=1)) as held:
+            sequences.append(held.sequence)
+    assert sequences == sorted(set(sequences))
+    assert all(sequence % 2 == 0 for sequence in sequences)
+    assert time.monotonic() - started < 30
+
+
+def test_a_run_that_fails_leaves_the_view_to_the_next_at_once(store: OnlineStore) -> None:
+    with pytest.raises(ZeroDivisionError), leased(store, "shop", "orders", lasts=timedelta(hours=1)):
+        raise ZeroDivisionError
+    with leased(store, "shop", "orders", lasts=timedelta(hours=1)):
+        pass
+
+
+def test_a_killed_run_keeps_the_view_no_longer_than_its_lease_lasts(store: OnlineStore) -> None:
+    killed = left_behind(store)
+    with leased(store, "shop", "orders", lasts=SHORT) as held:
+        assert held.sequence > killed.sequence
+        assert store.time("shop") >= killed.lease.since + killed.lasts
+
+
+def test_a_run_that_works_for_longer_than_a_lease_keeps_it(store: OnlineStore) -> None:
+    with leased(store, "shop", "orders", lasts=SHORT) as held:
+        time.sleep(3 * SHORT.total_seconds())
+        assert running(store, "shop", ["orders", "visits"])["orders"].sequence == held.sequence
+        held.check(store)
+    assert running(store, "shop", ["orders", "visits"]) == {}
+
+
+def test_a_run_that_was_held_up_while_nobody_came_goes_on(store: OnlineStore) -> None:
+    held_up = left_behind(store)
+    time.sleep(2 * SHORT.total_seconds())
+    assert running(store, "shop", ["orders"]) == {}
+    held_up.check(store)
+    assert running(store, "shop", ["orders"])["orders"].sequence == held_up.sequence
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["that is done", "that is at it"])
+def test_a_run_that_was_overtaken_by_another_writes_nothing_more(store: OnlineStore, done: bool) -> None:
+    held_up = left_behind(store)
+    with leased(store, "shop", "orders", lasts=SHORT) as later:
+        if not done:
+            refuses_all(held_up, store)
+        later.finish(store, {"watermark/orders": b"later"})
+    refuses_all(held_up, store)
+    assert store.read_documents("shop", ["watermark/orders"]) == [b"later"]
+
+
+def refuses_all(held_up: HeldLease, store: OnlineStore) -> None:
+    for act in (
+        lambda: held_up.check(store),
+        lambda: held_up.renew(store),
+        lambda: held_up.finish(store, {"watermark/orders": b"earlier"}),
+    ):
+        with pytest.raises(
+            LeaseError, match="orders: this run was held up for longer than its lease lasts, and another run has taken over"
+        ):
+            act()
+
+
+def test_a_store_that_lost_the_lease_gives_it_back_to_the_run_that_has_it(store: OnlineStore) -> None:
+    """As after a failover to a replica that had not heard of it yet."""
+    with leased(store, "shop", "orders") as held:
+        store.exchange_documents("shop", {}, {document_name("orders"): None})
+        held.renew(store)
+        held.finish(store, {"watermark/orders": b"done"})
+    assert store.read_documents("shop", ["watermark/orders"]) == [b"done"]
+
+
+def test_what_writes_in_another_process_for_a_run_keeps_its_lease(store: OnlineStore) -> None:
+    killed = left_behind(store)
+    there = pickle.loads(pickle.dumps(killed))
+    time.sleep(2 * SHORT.total_seconds())
+    there.check(store)
+    assert running(store, "shop", ["orders"])["orders"].sequence == killed.sequence
+
+
+def test_of_many_runs_at_once_one_at_a_time_gets_it(store: OnlineStore) -> None:
+    inside, most, sequences = 0, 0, []
+    lock = threading.Lock()
+
+    def run() -> None:
+        nonlocal inside, most
+        for _ in range(200):
+            try:
+                with leased(store, "shop", "orders", lasts=SHORT) as held:
+                    with lock:
+                        inside += 1
+                        most = max(most, inside)
+                        sequences.append(held.sequence)
+                    time.sleep(0.005)
+                    with lock:
+                        inside -= 1
+                return
+            except LeaseError:
+                continue
+
+    threads = [threading.Thread(target=run) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert len(set(sequences)) == 5
