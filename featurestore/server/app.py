@@ -5,6 +5,7 @@ whatever goes wrong on it becomes an error of one shape. No stack of middleware:
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -120,6 +121,10 @@ class Application:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         forget_dead_workers()
+        # What was imported stays: looking through it for garbage again and again is for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 50)
         publishing = asyncio.get_running_loop().create_task(self._keep_publishing())
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -12,7 +12,6 @@ import platform
 from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -56,7 +55,9 @@ class Metrics:
         self._in_flight = Gauge(
             "featurestore_requests_in_flight", "Requests at work or waiting.", multiprocess_mode="livesum", registry=registry
         )
-        self._values = Counter("featurestore_feature_values", "Feature values answered.", ("view", "status"), registry=registry)
+        self._rows = Counter(
+            "featurestore_feature_rows", "Entity rows looked up in a view, by what was found.", ("view", "status"), registry=registry
+        )
         self._store_durations = Histogram(
             "featurestore_store_read_duration_seconds", "Time the online store took to answer a read.", buckets=_SECONDS, registry=registry
         )
@@ -76,21 +77,15 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
-    def count_values(self, asked: Sequence[RequestedView], answers: Sequence[ViewAnswer]) -> None:
-        """Feature values were answered. They are added up here first: a request may have thousands."""
+    def count_rows(self, asked: Sequence[RequestedView], answers: Sequence[ViewAnswer], rows: int) -> None:
+        """Each view answered so many entity rows. They are added up here first, and by row: a request may have thousands of values."""
         counted = self._counted
         for wanted, answer in zip(asked, answers, strict=True):
-            view = wanted.view.name
-            values = list(chain.from_iterable(answer.columns))
-            without = values.count(None)
-            counted[view, Status.PRESENT] += len(values) - without
-            if answer.without_values is not None:
-                for status in answer.without_values:
-                    if status is not None:
-                        counted[view, status] += len(answer.columns)
-                        without -= len(answer.columns)
-            if without:
-                counted[view, Status.NULL_VALUE] += without
+            view, present = wanted.view.name, rows
+            for status in filter(None, answer.without_values or ()):
+                counted[view, status] += 1
+                present -= 1
+            counted[view, Status.PRESENT] += present
 
     def count_store_read(self, seconds: float) -> None:
         """The store answered a read."""
@@ -104,7 +99,7 @@ class Metrics:
         """Give what was added up here to whoever is asked: called every second, and before an answer."""
         self._in_flight.set(in_flight)
         for (view, status), count in self._counted.items():
-            self._values.labels(view, status.value).inc(count)
+            self._rows.labels(view, status.value).inc(count)
         self._counted.clear()
 
     def text(self, freshness: Sequence[Freshness]) -> bytes:

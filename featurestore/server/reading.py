@@ -56,7 +56,7 @@ async def read_features(
         answer = await serving.store.get_online_features(entity_rows, features, full_feature_names=full_feature_names, admit=admit)
     except UnknownNameError as error:
         raise serving.access.as_seen(request, await serving.store.read_registry(), error) from None
-    serving.metrics.count_values(resolved[0].requested, answer.parts)
+    serving.metrics.count_rows(resolved[0].requested, answer.parts, request.rows)
     return ReadFeatures(resolved[0], answer)
 
 
