@@ -17,7 +17,7 @@ from featurestore.errors import FeatureStoreError
 from featurestore.online_store.connect import open_async_store
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
-from . import features, monitoring, status
+from . import features, listing, monitoring, openapi, push, status
 from .access.guard import Access
 from .access_log import AccessLog
 from .bodies import CLOSE, read_body
@@ -36,7 +36,7 @@ else:
 
 log = logging.getLogger("featurestore.server")
 
-GROUPS = (features.routes, feast.routes, status.routes, monitoring.routes)
+GROUPS = (features.routes, push.routes, listing.routes, feast.routes, status.routes, monitoring.routes)
 """The groups of endpoints, each one module."""
 
 PUBLISH_EVERY = 1.0
@@ -65,7 +65,8 @@ class Application:
         self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, store=store, public_only=True)
         self._load = LoadLimit(settings.max_concurrency, settings.max_queue)
         self._serving = Serving(settings, store, self._store, Access(settings), self._load, self._metrics)
-        self._routes = _by_path(route for group in GROUPS for route in group(self._serving))
+        documented = [route for group in GROUPS for route in group(self._serving)]
+        self._routes = _by_path((*documented, *openapi.routes(self._serving, documented)))
         self._log = AccessLog() if settings.access_log else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

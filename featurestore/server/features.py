@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from featurestore.serving.lookup import EntityRows, OnlineRequest
-from featurestore.serving.online_features import OnlineFeatures
+from featurestore.serving.online_features import OnlineFeatures, Status
 from featurestore.serving.wire import to_wire
 
 from . import media
@@ -20,7 +20,7 @@ from .arrow_answer import arrow_stream
 from .bodies import decoded
 from .http import JSON, HttpError, Request, Response
 from .reading import read_features
-from .routes import Route, Serving
+from .routes import REFERENCE, ROWS_OR_COLUMNS, Route, Serving
 
 MOST_FORMS_KEPT = 1024
 
@@ -30,42 +30,51 @@ MOST_FEATURES = 1000
 Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=500)]
 
 
+BODY_SCHEMA: Mapping[str, Any] = {
+    **ROWS_OR_COLUMNS,
+    "allOf": [
+        {
+            "properties": {
+                "features": {
+                    "anyOf": [
+                        {"type": "string", "pattern": f"^[^:]+$|{REFERENCE}"},
+                        {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": REFERENCE}},
+                    ]
+                }
+            }
+        }
+    ],
+}
+
+
 class FeaturesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which features, and for which entity rows: either `rows` or `columns`."""
 
-    features: Name | Annotated[list[Name], msgspec.Meta(max_length=MOST_FEATURES)]
-    """A feature service's name, one reference `view:feature`, or a list of references; `view:*` is all of a view."""
+    features: Annotated[
+        Name | Annotated[list[Name], msgspec.Meta(max_length=MOST_FEATURES)],
+        msgspec.Meta(
+            description="A feature service's name, one reference `view:feature`, or a list of references; `view:*` is all of a view."
+        ),
+    ]
+    rows: Annotated[
+        list[dict[str, Any]] | None,
+        msgspec.Meta(description="The join keys by name, one object for each entity row. Other values pass through."),
+    ] = None
+    columns: Annotated[dict[str, list[Any]] | None, msgspec.Meta(description="The same by column, all of one length.")] = None
+    full_feature_names: Annotated[bool, msgspec.Meta(description="Name each feature `view__feature`.")] = False
+    statuses: Annotated[bool, msgspec.Meta(description="Say of each value how it came about.")] = False
+    event_timestamps: Annotated[bool, msgspec.Meta(description="Say of each value since when it is true.")] = False
+
+
+class FeaturesAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer has the form of the question: rows or columns, in the order asked, their own columns first and then the features."""
 
     rows: list[dict[str, Any]] | None = None
-    """Join keys by name, one object for each entity row."""
-
     columns: dict[str, list[Any]] | None = None
-    """The same by column."""
-
-    full_feature_names: bool = False
-    """Name each feature `view__feature`."""
-
-    statuses: bool = False
-    """Say of each value how it came about."""
-
-    event_timestamps: bool = False
-    """Say of each value since when it is true."""
-
-
-class FeatureRows(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to `rows`, in their order: their own columns first, then the features in the order asked."""
-
-    rows: list[dict[str, Any]]
-    statuses: list[dict[str, str]] | None = None
-    event_timestamps: list[dict[str, str | None]] | None = None
-
-
-class FeatureColumns(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer to `columns`."""
-
-    columns: dict[str, list[Any]]
-    statuses: dict[str, list[str]] | None = None
-    event_timestamps: dict[str, list[str | None]] | None = None
+    statuses: Annotated[
+        list[dict[str, Status]] | dict[str, list[Status]] | None, msgspec.Meta(description="By row or by column, as the values.")
+    ] = None
+    event_timestamps: list[dict[str, str | None]] | dict[str, list[str | None]] | None = None
 
 
 _decode = msgspec.json.Decoder(FeaturesRequest).decode
@@ -99,7 +108,9 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             features,
             "Read features",
             body=FeaturesRequest,
-            answer=FeatureRows | FeatureColumns,
+            answer=FeaturesAnswer,
+            forms=(media.MSGPACK, media.ARROW),
+            body_schema=BODY_SCHEMA,
             description="The current values of a feature service, or of a list of features, for some entity rows.",
         ),
     )

@@ -31,6 +31,20 @@ _started = secrets.token_hex(6)
 _number = itertools.count(1)
 
 
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """What went wrong: a word for programs, a sentence for people, and where the log says more."""
+
+    code: str
+    message: str
+    request_id: str
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """The answer to every request that cannot be answered otherwise."""
+
+    error: ErrorDetail
+
+
 class HttpError(Exception):
     """A request that is answered with an error."""
 
@@ -104,8 +118,8 @@ class Response:
 
 def error_response(error: HttpError, request_id: str) -> Response:
     """The answer to a request that cannot be answered otherwise."""
-    detail = {"code": error.code, "message": fit_to_answer(error.message), "request_id": request_id}
-    return Response(error.status, msgspec.json.encode({"error": detail}), headers=error.headers)
+    detail = ErrorDetail(error.code, fit_to_answer(error.message), request_id)
+    return Response(error.status, msgspec.json.encode(ErrorAnswer(detail)), headers=error.headers)
 
 
 def fit_to_answer(message: str) -> str:

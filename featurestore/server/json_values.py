@@ -18,6 +18,7 @@ import math
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping, Sequence
+from datetime import time
 from decimal import Decimal
 from functools import cache
 from itertools import chain
@@ -31,17 +32,22 @@ from featurestore.registry.value_types import (
     DateType,
     DecimalType,
     FloatType,
+    IntegerType,
     ListType,
     MapType,
     StringType,
     StructType,
     TimestampType,
+    TimeType,
     ValueType,
 )
 from featurestore.serving.key_text import parse_key
 from featurestore.serving.lookup import EntityRows
 
-_Write: TypeAlias = Callable[[Any], Any]
+_Convert: TypeAlias = Callable[[Any], Any]
+Rows: TypeAlias = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
+
+_NO_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 _PLAIN_SCALE = 6
 """Python writes a decimal of more places than these with an exponent where it is small."""
@@ -83,6 +89,89 @@ def typed_keys(entity_rows: EntityRows, join_keys: Sequence[Column]) -> EntityRo
     return entity_rows
 
 
+def typed_columns(rows: Rows, columns: Sequence[Column]) -> Rows:
+    """Rows of a JSON request with the values of those columns typed, as far as their text can be read. The rest is left for whoever
+    checks the rows to name."""
+    readers = [(column.name, read) for column in columns if (read := reading(column.value_type)) is not None]
+    if isinstance(rows, Mapping):
+        return {**rows, **{name: [read(value) for value in rows[name]] for name, read in readers if isinstance(rows.get(name), list)}}
+    return [{**row, **{name: read(row[name]) for name, read in readers if name in row}} for row in rows]
+
+
+@cache
+def reading(value_type: ValueType) -> _Convert | None:
+    """How JSON's form of a value becomes one of that type; what cannot be read stays as it is. None: JSON holds it as it is."""
+    match value_type:
+        case FloatType():
+            return lambda value: _NO_NUMBERS.get(value, value) if isinstance(value, str) else value
+        case BytesType():
+            return _bytes_read
+        case TimeType():
+            return _text_read(time.fromisoformat)
+        case DecimalType() | DateType() | TimestampType() | IntegerType():
+            return _text_read(lambda text: parse_key("", text, value_type))
+        case ListType(item):
+            return _each(reading(item))
+        case StructType(fields):
+            return _struct_reading({name: reading(item) for name, item in fields})
+        case MapType(key, value):
+            return _map_reading(_boolean_read if isinstance(key, BooleanType) else reading(key), reading(value))
+    return None
+
+
+def _text_read(read: _Convert) -> _Convert:
+    def convert(value: Any) -> Any:
+        try:
+            return read(value) if isinstance(value, str) else value
+        except (ValueError, EntityKeyError):
+            return value
+
+    return convert
+
+
+def _bytes_read(value: Any) -> Any:
+    try:
+        return b64decode(value, validate=True) if isinstance(value, str) else value
+    except (NotBase64, ValueError):
+        return value
+
+
+def _boolean_read(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _each(item: _Convert | None) -> _Convert | None:
+    if item is None:
+        return None
+    return lambda values: [item(value) for value in values] if isinstance(values, list) else values
+
+
+def _struct_reading(fields: Mapping[str, _Convert | None]) -> _Convert | None:
+    if not any(fields.values()):
+        return None
+
+    def convert(struct: Any) -> Any:
+        if not isinstance(struct, dict):
+            return struct
+        return {name: read(value) if (read := fields.get(name)) else value for name, value in struct.items()}
+
+    return convert
+
+
+def _map_reading(key: _Convert | None, value: _Convert | None) -> _Convert | None:
+    if key is None and value is None:
+        return None
+
+    def convert(entries: Any) -> Any:
+        if isinstance(entries, dict):
+            return [[key(k) if key else k, value(v) if value else v] for k, v in entries.items()]
+        if isinstance(entries, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in entries):
+            return [[key(k) if key else k, value(v) if value else v] for k, v in entries]
+        return entries
+
+    return convert
+
+
 def _read(key: Column, value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -95,7 +184,7 @@ def _read(key: Column, value: object) -> object:
 
 
 @cache
-def value_writer(value_type: ValueType, instants: _Write | None = None) -> _Write | None:
+def value_writer(value_type: ValueType, instants: _Convert | None = None) -> _Convert | None:
     """What makes a value of that type, never None, fit for an encoder. None: it is.
 
     Args:
@@ -128,7 +217,7 @@ def _decimal(value: Decimal) -> str:
     return format(value, "f")
 
 
-def _list_writer(item: _Write | None) -> _Write | None:
+def _list_writer(item: _Convert | None) -> _Convert | None:
     if item is None:
         return None
     if item is write_float:
@@ -136,7 +225,7 @@ def _list_writer(item: _Write | None) -> _Write | None:
     return lambda values: [None if value is None else item(value) for value in values]
 
 
-def _struct_writer(fields: Mapping[str, _Write | None]) -> _Write | None:
+def _struct_writer(fields: Mapping[str, _Convert | None]) -> _Convert | None:
     if not any(fields.values()):
         return None
 
@@ -150,8 +239,8 @@ def _struct_writer(fields: Mapping[str, _Write | None]) -> _Write | None:
     return write
 
 
-def _map_writer(key: ValueType, value: _Write | None) -> _Write | None:
-    write_key: _Write | None = _boolean if isinstance(key, BooleanType) else value_writer(key)
+def _map_writer(key: ValueType, value: _Convert | None) -> _Convert | None:
+    write_key: _Convert | None = _boolean if isinstance(key, BooleanType) else value_writer(key)
     if write_key is None and value is None:
         return None
 

@@ -29,7 +29,7 @@ def routes(serving: Serving) -> tuple[Route, ...]:
         serving.metrics.publish(serving.load.in_flight)
         return Response(200, serving.metrics.text(freshness), CONTENT_TYPE)
 
-    return (Route("GET", "/metrics", metrics, "What Prometheus collects", open=True),)
+    return (Route("GET", "/metrics", metrics, "What Prometheus collects", open=True, forms=(b"text/plain",)),)
 
 
 async def _freshness(serving: Serving) -> list[Freshness]:

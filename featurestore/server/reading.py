@@ -46,9 +46,9 @@ async def read_features(
     def admit(asked: OnlineRequest, entity_rows: EntityRows) -> EntityRows:
         if isinstance(features, str) and ":" not in features:
             request.service = features
-        request.rows = _row_count(entity_rows)
+        request.rows = row_count(entity_rows)
         serving.access.admit(request, asked)
-        _refuse_too_many(request.rows, len(asked.parts), serving.settings.max_keys)
+        refuse_too_many(request.rows, len(asked.parts), serving.settings.max_keys)
         resolved[:] = [asked]
         return typed(entity_rows, asked.join_keys)
 
@@ -60,17 +60,17 @@ async def read_features(
     return ReadFeatures(resolved[0], answer)
 
 
-def _row_count(entity_rows: EntityRows) -> int:
+def row_count(entity_rows: EntityRows) -> int:
     if isinstance(entity_rows, list):
         return len(entity_rows)
     return max(map(len, entity_rows.values()), default=0)  # type: ignore[union-attr]
 
 
-def _refuse_too_many(rows: int, views: int, most: int) -> None:
+def refuse_too_many(rows: int, views: int, most: int) -> None:
     if rows * views > most:
         raise HttpError(
             413,
             "too_many_keys",
-            f"{rows} entity rows of {views} feature views are {rows * views} keys, and one request may read {most}. "
-            f"Ask for {max(1, most // views)} rows at once.",
+            f"{rows} entity rows of {views} feature views are {rows * views} keys, and one request may have {most}. "
+            f"Send {max(1, most // views)} rows at once.",
         )

@@ -4,7 +4,7 @@ function `routes(serving)`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -18,6 +18,20 @@ from .metrics import Metrics
 from .settings import ServerSettings
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+ROWS_OR_COLUMNS: Mapping[str, Any] = {
+    "oneOf": [
+        {"required": ["rows"], "properties": {"rows": {"type": "array"}}},
+        {"required": ["columns"], "properties": {"columns": {"type": "object"}}},
+    ]
+}
+"""That a body has either of them."""
+
+
+_EDGE = r"[^:\s\u0000-\u001f\u0085]"
+REFERENCE = f"^{_EDGE}([^:]*{_EDGE})?:{_EDGE}([^:]*{_EDGE})?$"
+"""How a reference to a feature is written, `view:feature`: said in the documentation, and checked where the words for it are better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,12 @@ class Route:
     anybody: bool = False
     """Whether it answers without asking who calls, since it shows nothing."""
 
-    description: str = field(default="", compare=False)
+    description: str = ""
+    forms: tuple[bytes, ...] = ()
+    """The media types that it answers in besides JSON."""
+
+    body_schema: Mapping[str, Any] = field(default_factory=dict)
+    """What its body's type cannot say of the body, for its JSON schema."""
+
     error_response: Callable[[HttpError, str], Response] = error_response
     """What is answered to a request that failed, whose id is given too."""

@@ -5,12 +5,22 @@ from __future__ import annotations
 from featurestore.errors import FeatureStoreError
 from featurestore.server.http import Request, Response
 from featurestore.server.reading import read_features
-from featurestore.server.routes import Route, Serving
+from featurestore.server.routes import REFERENCE, Route, Serving
 
 from .answer import FeastAnswer, answer_body
 from .errors import feast_error, feast_error_response
 from .keys import typed_columns
 from .requests import GetOnlineFeatures, reader
+
+_FEATURES_OR_SERVICE = {
+    "anyOf": [
+        {
+            "required": ["features"],
+            "properties": {"features": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": REFERENCE}}},
+        },
+        {"required": ["feature_service"], "properties": {"feature_service": {"type": "string"}}},
+    ]
+}
 
 
 def routes(serving: Serving) -> tuple[Route, ...]:
@@ -39,6 +49,7 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             body=GetOnlineFeatures,
             answer=FeastAnswer,
             error_response=feast_error_response,
+            body_schema=_FEATURES_OR_SERVICE,
             description="What `feast serve` of Feast 0.67 answers. Errors have Feast's form too.",
         ),
     )
