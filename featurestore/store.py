@@ -27,6 +27,7 @@ from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
 
 if TYPE_CHECKING:
+    from featurestore.audit.run import AuditReport
     from featurestore.backfill.plan import BackfillPlan
     from featurestore.backfill.progress import ProgressFile
     from featurestore.backfill.run import BackfillReport
@@ -307,6 +308,36 @@ class FeatureStore:
             return self._publish(plan_materialization(views, run, watermarks, self._clock(), failed_tests=failed_tests), progress)
 
         return run_backfill(plan, DbtRuns(self.project, options), self._backfill_progress, publish, self._clock)
+
+    def audit(
+        self,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        at: datetime | date | str | None = None,
+        sample: int | None = 10_000,
+        examples: int = 3,
+    ) -> AuditReport:
+        """Compare what the online store answers with what training says, at one instant, without any tolerance.
+
+        Args:
+            select: the views, as for `materialize`. Without any, all that are online.
+            exclude: no views that one of these names.
+            at: the instant, in UTC. None: now.
+            sample: how many entity keys of each view are asked about on each side: those with the newest and the oldest rows, others at
+                random, and those that are online. None: all of them.
+            examples: how many values of each kind are kept for each feature.
+
+        The report's `agrees` says it; `featurestore.audit.report.to_arrow` makes a table of it.
+        """
+        from featurestore.audit.run import Audit
+        from featurestore.serving.reader import OnlineFeatureStore
+
+        instant = as_utc(self._clock()) if at is None else _instant("at", at)
+        settings = self.settings
+        with OnlineFeatureStore(settings.online_store, settings.project, base_dir=self.project.directory, clock=lambda: instant) as reader:
+            audit = Audit(settings.project, self._warehouse, self._store, reader, instant, sample, examples)
+            return audit.run(self.registry.select(select, exclude))
 
     def lineage(self, name: str) -> tuple[tuple[FeatureLineage, ...], Impact | None]:
         """Where features come from and who uses them; or what a column reaches.

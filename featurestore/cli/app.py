@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .audit import audit
 from .backfill import backfill
 from .build import build
 from .config import config
@@ -40,6 +41,7 @@ for name, command in (
     ("backfill", backfill),
     ("get", get),
     ("serve", serve),
+    ("audit", audit),
     ("config", config),
 ):
     app.command(name)(command)

@@ -15,7 +15,21 @@ SPINE = "select 1 as customer_id, timestamp '2024-01-02' as event_timestamp, 'ke
 
 def test_help_names_every_command(shop: Path) -> None:
     shown = fsdbt(shop, "--help", check=True).stdout
-    for command in ("init", "list", "show", "lineage", "sql", "train", "plan", "materialize", "build", "backfill", "get", "config"):
+    for command in (
+        "init",
+        "list",
+        "show",
+        "lineage",
+        "sql",
+        "train",
+        "plan",
+        "materialize",
+        "build",
+        "backfill",
+        "get",
+        "audit",
+        "config",
+    ):
         assert f"\n  {command} " in shown
         assert "Usage:" in fsdbt(shop, command, "--help", check=True).stdout
 

@@ -1,0 +1,39 @@
+"""`fsdbt audit`, as a scheduler runs it after materialize."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+from shop_project import fsdbt
+
+
+def test_after_materialize_both_sides_agree_until_a_row_is_lost(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    agreed = fsdbt(shop, "audit", "--prometheus", "audit.prom", check=True)
+    assert agreed.stdout.splitlines()[0].split() == ["feature", "equal", "different", "missing", "extra", "stale", "expired"]
+    assert "online and offline say the same" in agreed.stderr
+    assert 'featurestore_audit_agrees{feature_view="customer_orders"} 1' in (shop / "audit.prom").read_text(encoding="utf-8")
+    with sqlite3.connect(next(shop.glob("**/*online*.db"))) as connection:
+        assert connection.execute("DELETE FROM rows WHERE CAST(key AS TEXT) LIKE '%:1}:customer_orders'").rowcount == 1
+    lost = fsdbt(shop, "audit", "--all", "--json")
+    assert lost.returncode == 7
+    (orders, profile) = json.loads(lost.stdout)["views"]
+    assert (orders["agrees"], profile["agrees"]) == (False, True)
+    (example,) = orders["features"][0]["examples"]
+    assert (example["outcome"], example["entity"], example["online"]) == ("missing", {"customer_id": 1}, None)
+    shown = fsdbt(shop, "audit", "--select", "customer_orders")
+    assert "customer_orders:amount missing for customer_id=1: online null, offline 20.25 of 2024-01-03 09:00:00Z" in shown.stderr
+
+
+def test_what_was_never_published_disagrees(shop: Path) -> None:
+    failed = fsdbt(shop, "audit")
+    assert failed.returncode == 7
+    assert "customer_orders was never published; run `fsdbt materialize`" in failed.stderr
+
+
+def test_an_instant_may_be_given_and_a_wrong_one_is_an_error(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    assert fsdbt(shop, "audit", "--at", "2024-01-05", "--select", "customer_orders").returncode == 0
+    assert fsdbt(shop, "audit", "--at", "soon").returncode == 2
