@@ -137,4 +137,6 @@ def _default_text(defaults: FeatureViewDefaults, key: str) -> str:
         return "none" if defaults.ttl is None else format_duration(defaults.ttl)
     if key == "available_after":
         return format_duration(defaults.available_after)
+    if key == "max_shrink":
+        return f"{100 * defaults.max_shrink:g}%"
     return str(defaults.online).lower() if key == "online" else defaults.late_data.value

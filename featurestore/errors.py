@@ -26,6 +26,7 @@
     ├── FeatureServerError            a feature server answered something unexpected
     │   └── FeatureServerUnavailableError   it cannot be reached, or is too busy
     ├── MaterializeError              at least one feature view could not be published
+    ├── ShrinkError                   a view's source lost more entity keys than it may
     ├── LeaseError                    another run is publishing the view, or has taken over
     ├── BackfillError                 a batch, a test or a model of a backfill failed
     └── NotInstalledError             an optional package is needed
@@ -263,6 +264,10 @@ class MaterializeError(FeatureStoreError):
     def __init__(self, message: str, report: MaterializationReport) -> None:
         self.report = report
         super().__init__(message)
+
+
+class ShrinkError(FeatureStoreError):
+    """A view's source lost more of its entity keys since the last publication than it may without being asked about."""
 
 
 class LeaseError(FeatureStoreError):

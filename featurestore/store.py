@@ -211,6 +211,7 @@ class FeatureStore:
         *,
         everything: bool = False,
         full_refresh: bool = False,
+        allow_shrink: bool = False,
         progress: Callable[[str, int], None] | None = None,
     ) -> MaterializationReport:
         """Publish the newest values to the online store: of the views that the last dbt run built, once.
@@ -220,11 +221,12 @@ class FeatureStore:
             exclude: no views that one of these names.
             everything: all of them, whatever the last dbt run built and whether it was published before.
             full_refresh: read every view to be published in full, and publish again what was published before.
+            allow_shrink: publish a view also where its source lost more entity keys since the last time than its `max_shrink`.
             progress: called with a view's name and how many more of its rows are online.
 
         Raises MaterializeError, which carries the report, where some view could not be published; the others are.
         """
-        return self._publish(self.plan(select, exclude, everything=everything, full_refresh=full_refresh), progress)
+        return self._publish(self.plan(select, exclude, everything=everything, full_refresh=full_refresh), progress, allow_shrink)
 
     def plan_backfill(
         self,
@@ -272,7 +274,12 @@ class FeatureStore:
         )
 
     def backfill(
-        self, plan: BackfillPlan, *, threads: int | None = None, progress: Callable[[str, int], None] | None = None
+        self,
+        plan: BackfillPlan,
+        *,
+        threads: int | None = None,
+        allow_shrink: bool = False,
+        progress: Callable[[str, int], None] | None = None,
     ) -> BackfillReport:
         """Carry out what `plan_backfill` planned: run dbt, batch by batch, then publish the views that this changed.
 
@@ -280,6 +287,7 @@ class FeatureStore:
 
         Args:
             threads: how many threads dbt uses, instead of the profile's number.
+            allow_shrink: as for `materialize`.
             progress: as for `materialize`.
 
         Raises BackfillError, which carries the report.
@@ -305,7 +313,8 @@ class FeatureStore:
             views = [self.registry.view(name) for name in plan.published]
             watermarks = read_watermarks(self._store, self.settings.project, views)
             failed_tests = self._manifest.failed_tests(run)
-            return self._publish(plan_materialization(views, run, watermarks, self._clock(), failed_tests=failed_tests), progress)
+            planned = plan_materialization(views, run, watermarks, self._clock(), failed_tests=failed_tests)
+            return self._publish(planned, progress, allow_shrink)
 
         return run_backfill(plan, DbtRuns(self.project, options), self._backfill_progress, publish, self._clock)
 
@@ -374,7 +383,7 @@ class FeatureStore:
             for part in self.registry.resolve(features, full_feature_names=True)
         }
 
-    def _publish(self, plan: MaterializationPlan, progress: Callable[[str, int], None] | None) -> MaterializationReport:
+    def _publish(self, plan: MaterializationPlan, progress: Callable[[str, int], None] | None, allow_shrink: bool) -> MaterializationReport:
         from featurestore.materialize.run import run_materialization
 
         return run_materialization(
@@ -385,6 +394,7 @@ class FeatureStore:
             store=self._store,
             at=self._clock(),
             progress=progress,
+            allow_shrink=allow_shrink,
         )
 
     @cached_property

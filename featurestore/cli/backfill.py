@@ -25,6 +25,7 @@ from .options import (
     open_feature_store,
 )
 from .output import note, write_json
+from .plan import AllowShrink
 
 if TYPE_CHECKING:
     from featurestore.backfill.plan import BackfillPlan
@@ -61,6 +62,7 @@ def backfill(
     yes: Yes = False,
     variables: Variables = None,
     threads: Threads = None,
+    allow_shrink: AllowShrink = False,
     as_json: AsJson = False,
     online_store: OnlineStoreUrl = None,
     project_dir: ProjectDir = PROJECT_DIR,
@@ -95,7 +97,7 @@ def backfill(
                 write_json(plan_document(plan))
             return
         _ask(yes)
-        _run(store, plan, threads, as_json)
+        _run(store, plan, threads, allow_shrink, as_json)
 
 
 def _parse(options: list[str], project_dir: object) -> None:
@@ -123,12 +125,12 @@ def _ask(yes: bool) -> None:
         sys.exit(1)
 
 
-def _run(store: FeatureStore, plan: BackfillPlan, threads: int | None, as_json: bool) -> None:
+def _run(store: FeatureStore, plan: BackfillPlan, threads: int | None, allow_shrink: bool, as_json: bool) -> None:
     from .progress import shown_progress
 
     try:
         with shown_progress() as progress:
-            report = store.backfill(plan, threads=threads, progress=progress)
+            report = store.backfill(plan, threads=threads, allow_shrink=allow_shrink, progress=progress)
     except BackfillError as failed:
         _finish(plan, failed.report, as_json)
         raise

@@ -12,7 +12,7 @@ from featurestore.dbt.invoke import project_options, run_dbt
 from .materialize import finish, publish
 from .options import PROJECT_DIR, AsJson, OnlineStoreUrl, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
 from .output import note
-from .plan import FullRefresh
+from .plan import AllowShrink, FullRefresh
 
 DbtArguments = Annotated[list[str] | None, typer.Argument(help="After --, what else `dbt build` is to be told: -- --select +plane_record")]
 
@@ -20,6 +20,7 @@ DbtArguments = Annotated[list[str] | None, typer.Argument(help="After --, what e
 def build(
     dbt_arguments: DbtArguments = None,
     full_refresh: FullRefresh = False,
+    allow_shrink: AllowShrink = False,
     as_json: AsJson = False,
     online_store: OnlineStoreUrl = None,
     project_dir: ProjectDir = PROJECT_DIR,
@@ -39,6 +40,6 @@ def build(
         note(f"dbt could not run (exit code {code}); nothing is published.")
         sys.exit(code)
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
-        report = publish(store, (), (), everything=False, full_refresh=full_refresh)
+        report = publish(store, (), (), everything=False, full_refresh=full_refresh, allow_shrink=allow_shrink)
     finish(report, as_json)
     sys.exit(code)

@@ -20,7 +20,7 @@ from .options import (
     open_feature_store,
 )
 from .output import note, write_json, write_table
-from .plan import Everything, FullRefresh
+from .plan import AllowShrink, Everything, FullRefresh
 
 if TYPE_CHECKING:
     from featurestore.materialize.run import MaterializationReport
@@ -32,6 +32,7 @@ def materialize(
     exclude: Exclude = None,
     everything: Everything = False,
     full_refresh: FullRefresh = False,
+    allow_shrink: AllowShrink = False,
     as_json: AsJson = False,
     online_store: OnlineStoreUrl = None,
     project_dir: ProjectDir = PROJECT_DIR,
@@ -41,19 +42,27 @@ def materialize(
 ) -> None:
     """Publish what the last dbt run built to the online store."""
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
-        report = publish(store, select or (), exclude or (), everything=everything, full_refresh=full_refresh)
+        report = publish(store, select or (), exclude or (), everything=everything, full_refresh=full_refresh, allow_shrink=allow_shrink)
     finish(report, as_json)
 
 
 def publish(
-    store: FeatureStore, select: list[str] | tuple[str, ...], exclude: list[str] | tuple[str, ...], *, everything: bool, full_refresh: bool
+    store: FeatureStore,
+    select: list[str] | tuple[str, ...],
+    exclude: list[str] | tuple[str, ...],
+    *,
+    everything: bool,
+    full_refresh: bool,
+    allow_shrink: bool,
 ) -> MaterializationReport:
     """Materialize with a progress display on a terminal. The report tells of failures; it does not raise them."""
     from .progress import shown_progress
 
     try:
         with shown_progress() as progress:
-            return store.materialize(select, exclude, everything=everything, full_refresh=full_refresh, progress=progress)
+            return store.materialize(
+                select, exclude, everything=everything, full_refresh=full_refresh, allow_shrink=allow_shrink, progress=progress
+            )
     except MaterializeError as failed:
         return failed.report
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featurestore.materialize.plan import MaterializationPlan
 
 Everything = Annotated[bool, typer.Option("--all", help="Every feature view, whatever the last dbt run built or was published before.")]
+AllowShrink = Annotated[bool, typer.Option("--allow-shrink", help="Publish a view also where its source lost more keys than max_shrink.")]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read the views in full, published before or not.")]
 
 

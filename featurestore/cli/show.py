@@ -60,6 +60,7 @@ def _view_document(view: FeatureView) -> dict[str, object]:
         "exact_for": view.exact_for if view.aggregated else None,
         "late_data": view.late_data,
         "online": view.online,
+        "max_shrink": f"{100 * view.max_shrink:g}%",
         "model": view.unique_id,
         "file": view.path,
         "relation": str(view.relation),

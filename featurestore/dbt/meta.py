@@ -14,7 +14,7 @@ from typing import Any
 
 from featurestore.errors import RequestError, did_you_mean
 from featurestore.registry.aggregations import EXACT_FOR
-from featurestore.registry.definitions import FeatureReference, LateData
+from featurestore.registry.definitions import MAX_SHRINK, FeatureReference, LateData
 from featurestore.registry.references import parse_reference
 from featurestore.timestamps import parse_duration
 
@@ -36,15 +36,17 @@ VIEW_KEYS = (
     "aggregations",
     "exact_for",
     "late_data",
+    "max_shrink",
 )
 SERVICE_KEYS = ("features",)
-DEFAULTS_KEYS = ("ttl", "available_after", "online", "late_data")
+DEFAULTS_KEYS = ("ttl", "available_after", "online", "late_data", "max_shrink")
 
 _NOT_WITH_AGGREGATIONS = {
     "features": "stands beside `aggregations`, which are the features. Keep one of them.",
     "ttl": "stands beside `aggregations`, whose windows say how old an event may be. Leave it out.",
 }
 _ENTITY_NAME = re.compile(r"[^\W\d]\w*", re.ASCII)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 _ENTITIES_FORM = "Write it like `entities: {customer: customer_id}`, or `{trip: [vendor_id, trip_no]}` for a composite key"
 
 
@@ -56,6 +58,7 @@ class FeatureViewDefaults:
     available_after: timedelta = timedelta(0)
     online: bool = True
     late_data: LateData = LateData.AS_EVENT
+    max_shrink: float = MAX_SHRINK
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class ViewDeclaration:
 
     exact_for: timedelta = EXACT_FOR
     late_data: LateData = LateData.AS_EVENT
+    max_shrink: float = MAX_SHRINK
 
     @property
     def says_no_features(self) -> bool:
@@ -116,6 +120,7 @@ def read_feature_view(said: object, defaults: FeatureViewDefaults, report: Repor
         aggregations=aggregations,
         exact_for=reader.exact_for(),
         late_data=late_data,
+        max_shrink=reader.part("max_shrink", defaults.max_shrink),
     )
 
 
@@ -132,6 +137,7 @@ def read_defaults(said: object, report: Report) -> FeatureViewDefaults:
         available_after=reader.duration("available_after", timedelta(0)),
         online=reader.flag("online", True),
         late_data=reader.late_data(LateData.AS_EVENT),
+        max_shrink=reader.part("max_shrink", MAX_SHRINK),
     )
 
 
@@ -201,6 +207,17 @@ class _Reader:
         except ValueError as error:
             self._report(f"{self._path}.{key}", str(error))
             return default
+
+    def part(self, key: str, default: float) -> float:
+        """A part of the whole, from 0 to 1, written in percent."""
+        value = self._said.get(key)
+        if value is None:
+            return default
+        match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+        if match is None or float(match[1]) > 100:
+            self._wrong(key, "must be a percentage from 0% to 100%, like 50%", value)
+            return default
+        return float(match[1]) / 100
 
     def ttl(self, default: timedelta | None) -> timedelta | None:
         """A duration; `none` says that values never expire, whatever the default is."""

@@ -61,6 +61,7 @@ def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect:
         ttl=model.said.ttl,
         available_after=model.said.available_after,
         late_data=model.said.late_data,
+        max_shrink=model.said.max_shrink,
         exact_for=model.said.exact_for,
         online=model.said.online,
         description=(node.description or "").strip(),

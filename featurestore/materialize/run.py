@@ -31,6 +31,7 @@ from .lease import LEASE, HeldLease, leased
 from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
 from .publish import Publication, instant, published
 from .served import announce
+from .shrink import entity_keys, keys_of_last_full_run, refuse_shrunk
 from .watermarks import Watermark, fingerprint, read_watermarks, written_watermark
 
 Progress = Callable[[str, int], None]
@@ -97,11 +98,13 @@ def run_materialization(
     store: OnlineStore,
     at: datetime,
     progress: Progress | None = None,
+    allow_shrink: bool = False,
     lease: timedelta = LEASE,
 ) -> MaterializationReport:
     """Publish every task of the plan as of the instant `at`.
 
     Args:
+        allow_shrink: publish a view also where its source lost more entity keys than its `max_shrink`.
         lease: how long nobody else can publish a view after a run of it was killed.
 
     Raises MaterializeError, which carries the report, where some view could not be published; the others are.
@@ -111,7 +114,7 @@ def run_materialization(
     for task in plan.tasks:
         try:
             with leased(store, project, task.view.name, above=task.online.sequence if task.online else 0, lasts=lease) as held:
-                published.append(_publish(held, task, plan.invocation_id, registry, project, warehouse, store, at, progress))
+                published.append(_publish(held, task, plan.invocation_id, registry, project, warehouse, store, at, progress, allow_shrink))
         except FeatureStoreError as error:
             failed.append(Failure(task.view.name, error))
     announce(store, project, registry)
@@ -132,6 +135,7 @@ def _publish(
     store: OnlineStore,
     at: datetime,
     progress: Progress | None,
+    allow_shrink: bool,
 ) -> Published:
     started = time.perf_counter()
     view = task.view
@@ -146,6 +150,9 @@ def _publish(
         bounds = _bounds(session, warehouse, task, at)
         mode, reason = _checked(task, bounds)
         since = task.online if mode is Mode.INCREMENTAL else None
+        keys = entity_keys(session, warehouse.dialect, view, at, task.online) if since is None else keys_of_last_full_run(since)
+        if not allow_shrink:
+            refuse_shrunk(view, keys, task.online, project)
         not_before = at - lifetime if lifetime is not None else None
         statement = _published_rows(view, at, warehouse.dialect, since, not_before)
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
@@ -174,6 +181,8 @@ def _publish(
         created_timestamp=bounds.created_timestamp,
         digest=bounds.digest,
         next_change=bounds.next_change,
+        entity_keys=keys.now,
+        entity_keys_from=keys.counted_from,
         invocation_id=invocation_id,
     )
     held.finish(store, written_watermark(watermark))

@@ -49,6 +49,12 @@ class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
     """When the first row that is in the warehouse already, but does not count yet, starts to count; of a view of aggregations, when
     half of the time is over for which what is online is exact."""
 
+    entity_keys: int | None = None
+    """How many entity keys the warehouse had when the view was last read in full: those whose newest row that counts is from
+    `entity_keys_from` or later. None: it was not counted."""
+
+    entity_keys_from: datetime | None = None
+
     invocation_id: str | None = None
     """The dbt invocation whose result was published."""
 

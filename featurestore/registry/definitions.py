@@ -93,6 +93,10 @@ class Relation:
         return ".".join(part for part in (self.database, self.schema, self.identifier) if part)
 
 
+MAX_SHRINK = 0.5
+"""Where nothing else is said: a source that lost more than half of its entity keys is more likely broken than right."""
+
+
 class LateData(str, Enum):
     """From when on a row counts."""
 
@@ -156,6 +160,9 @@ class FeatureView:
     """Of a view of aggregations: how long after a materialization the online answer is exact. After it there is none."""
 
     online: bool = True
+    max_shrink: float = MAX_SHRINK
+    """The part of its entity keys, from 0 to 1, that may be gone from one publication to the next without being asked about."""
+
     description: str = ""
     tags: tuple[str, ...] = ()
     group: str | None = None

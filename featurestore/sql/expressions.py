@@ -149,6 +149,11 @@ def greatest_where(condition: exp.Expression, value: exp.Expression) -> exp.Expr
     return exp.Max(this=exp.Case(ifs=[exp.If(this=condition, true=value.copy())]))
 
 
+def count_where(condition: exp.Expression) -> exp.Expression:
+    """How many rows there are of which the condition holds."""
+    return exp.Count(this=exp.Case(ifs=[exp.If(this=condition, true=exp.Literal.number(1))]))
+
+
 def same_or_both_null(left: exp.Expression, right: exp.Expression, dialect: Dialect) -> exp.Expression:
     """`left IS NOT DISTINCT FROM right`."""
     if dialect.not_distinct:

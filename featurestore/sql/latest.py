@@ -18,6 +18,7 @@ from .dialects import dialect_named
 from .expressions import (
     any_of,
     column,
+    count_where,
     digest_where,
     greatest_where,
     hashable,
@@ -100,6 +101,21 @@ def view_bounds(view: FeatureView, at: datetime, dialect: str, *, digested: bool
     return with_ctes(query, [("history", rows)])
 
 
+def entity_key_counts(
+    view: FeatureView, at: datetime, dialect: str, *, not_before: datetime | None, not_before_then: datetime | None
+) -> exp.Select:
+    """One row that says how many entity keys have a row that counts at `at`.
+
+    Args:
+        not_before: what `entity_keys` counts: keys whose newest such row has this event timestamp or a later one. None: all.
+        not_before_then: the same of `entity_keys_then`.
+    """
+    latest = _Latest(History(view, history_names(view), dialect_named(dialect)), at)
+    counts = {"entity_keys": latest.key_count(not_before), "entity_keys_then": latest.key_count(not_before_then)}
+    query = exp.select(*(named(count, name) for name, count in counts.items())).from_(table("newest"))
+    return with_ctes(query, [("known", latest.known()), ("newest", latest.newest(None))])
+
+
 def _newest_counting(history: History, at: datetime) -> exp.Expression:
     counts = exp.LTE(this=column(history.names.known_at), expression=instant_literal(at, history.dialect))
     return greatest_where(counts, column(history.names.event_timestamp))
@@ -165,6 +181,13 @@ class _Latest:
         if not_before is None:
             return newest
         return newest.having(exp.GTE(this=winning.copy(), expression=self._literal(not_before)))
+
+    def key_count(self, not_before: datetime | None) -> exp.Expression:
+        """How many keys win with that timestamp or a later one."""
+        if not_before is None:
+            return exp.Count(this=exp.Star())
+        timestamp = column(self.history.names.event_timestamp)
+        return count_where(exp.GTE(this=timestamp, expression=self._literal(not_before)))
 
     def found(self, rows: str) -> exp.Select:
         """The rows of those timestamps, as columns of `rows`."""

@@ -135,6 +135,22 @@ def test_the_plan_is_what_materialize_does(shop: Path) -> None:
     assert [one["rows"] for one in done["published"]] == [2, 0], "what expired long ago is not published"
 
 
+def test_a_source_that_is_suddenly_empty_is_not_published_before_somebody_says_so(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    with duckdb.connect(shop / "shop.duckdb") as connection:
+        connection.execute("delete from customer_orders")
+    stopped = fsdbt(shop, "materialize", "--all", "--json")
+    assert stopped.returncode == 1
+    (failed,) = json.loads(stopped.stdout)["failed"]
+    assert failed["view"] == "customer_orders"
+    assert "no entity key is left" in failed["error"]
+    assert "--allow-shrink" in stopped.stderr
+    read = json.loads(fsdbt(shop, "get", "customer_orders:amount", "customer_id=1", "--json", check=True).stdout)
+    assert read["features"]["amount"]["value"] == "20.25"
+    allowed = json.loads(fsdbt(shop, "materialize", "--all", "--allow-shrink", "--json", check=True).stdout)
+    assert next((one["view"], one["rows"], one["removed"]) for one in allowed["published"]) == ("customer_orders", 0, 2)
+
+
 def test_nothing_is_published_twice(shop: Path) -> None:
     fsdbt(shop, "materialize", check=True)
     again = fsdbt(shop, "materialize", check=True)

@@ -29,7 +29,7 @@ from featurestore.registry.value_types import (
 )
 from featurestore.sql.dialects import TemporaryTables, dialect_named
 from featurestore.sql.expressions import relation, render, table
-from featurestore.sql.latest import latest_rows, view_bounds
+from featurestore.sql.latest import entity_key_counts, latest_rows, view_bounds
 from featurestore.sql.literals import insertion, new_table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query
 from featurestore.sql.steps import step_rows
@@ -191,6 +191,7 @@ def queries(dialect: str) -> dict[str, exp.Expression]:
         "latest": latest_rows(orders_view, AT, dialect),
         "latest_of_what_changed": latest_rows(orders_view, AT, dialect, changed_since=the_day_before, counted_at=the_day_before),
         "bounds": view_bounds(orders_view, AT, dialect, digested=True, created_by=the_day_before),
+        "entity_keys": entity_key_counts(orders_view, AT, dialect, not_before=the_day_before, not_before_then=None),
     }
     if dialect_named(dialect).range_frame is not None:
         found["windows_by_range_frame"] = training(dialect, {PAYMENTS.name: ViewPlan(Strategy.RANGE_FRAME)}, all_of(PAYMENTS))

@@ -1,0 +1,22 @@
+WITH "known" AS (
+  SELECT
+    "CUSTOMER_ORDERS"."CUSTOMER_ID" AS "customer_id",
+    CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) AS "event_timestamp"
+  FROM "SHOP"."FEATURES"."CUSTOMER_ORDERS"
+  WHERE
+    (
+      NOT "CUSTOMER_ORDERS"."CUSTOMER_ID" IS NULL AND NOT "CUSTOMER_ORDERS"."ORDERED_AT" IS NULL
+    )
+    AND CAST(CONVERT_TIMEZONE('UTC', "CUSTOMER_ORDERS"."ORDERED_AT") AS TIMESTAMPNTZ(6)) <= CAST('2024-03-01 12:30:00.000000' AS TIMESTAMPNTZ(6)) - INTERVAL '1 HOUR'
+), "newest" AS (
+  SELECT
+    "customer_id",
+    MAX("event_timestamp") AS "event_timestamp"
+  FROM "known"
+  GROUP BY
+    "customer_id"
+)
+SELECT
+  COUNT(CASE WHEN "event_timestamp" >= CAST('2024-02-29 12:30:00.000000' AS TIMESTAMPNTZ(6)) THEN 1 END) AS "entity_keys",
+  COUNT(*) AS "entity_keys_then"
+FROM "newest"
