@@ -45,8 +45,13 @@ class FeatureServer:
             )
         scheme = "https" if "--tls-cert" in arguments else "http"
         self.base_url = f"{scheme}://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.base_url, timeout=30, trust_env=False, verify=verify)
+        self._verify = verify
+        self.client = self.new_client()
         self._wait()
+
+    def new_client(self) -> httpx.Client:
+        """One with connections of its own."""
+        return httpx.Client(base_url=self.base_url, timeout=30, trust_env=False, verify=self._verify)
 
     @property
     def log(self) -> str:
