@@ -129,6 +129,19 @@ class OnlineStore(Protocol):
         """What time it is where that project's documents are, in microseconds since the epoch: one clock for all who write."""
         ...
 
+    def holders(self) -> str:
+        """What names the servers that hold the rows now. It changes where one is restarted or replaced: rows may be gone with it."""
+        ...
+
+    def kept(self, holders: str) -> bool:
+        """Wait until what was written will outlive any server that can be replaced; whether all of them are still those of `holders`.
+
+        Where they are not, what was written since then may be gone, and is to be written again.
+
+        Raises OnlineStoreUnavailableError where that cannot be told in time.
+        """
+        ...
+
     def close(self) -> None:
         """Give up the connection or file."""
         ...

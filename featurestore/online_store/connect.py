@@ -7,6 +7,7 @@ redis://[user:password@]host[:port][/database]      and the other ways to reach 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from featurestore.errors import SettingsError, did_you_mean
@@ -15,6 +16,8 @@ from .base import AsyncOnlineStore, OnlineStore
 from .redis_url import SCHEMES as REDIS_SCHEMES
 
 _SCHEMES = ("sqlite", *REDIS_SCHEMES)
+_HOST = r"(\[[0-9A-Fa-f:.%]*\]|[^\[\]:,]*)(:\d*)?"
+_HOSTS = re.compile(f"{_HOST}(,{_HOST})*", re.ASCII)
 
 
 def open_store(url: str, base_dir: Path | str = ".") -> OnlineStore:
@@ -51,8 +54,11 @@ def without_secrets(url: str) -> str:
     if scheme == "sqlite":
         return url
     place, mark, options = rest.partition("?")
+    shown = place.rpartition("@")[2].partition("#")[0]
     # A password may hold any sign. Where it cannot be told from what follows it, nothing is shown.
-    return f"{scheme}://…" if mark and "@" in options else scheme + separator + place.rpartition("@")[2].partition("#")[0]
+    if (mark and "@" in options) or not _HOSTS.fullmatch(shown.partition("/")[0]):
+        return f"{scheme}://…"
+    return scheme + separator + shown
 
 
 def _scheme(url: str) -> str:

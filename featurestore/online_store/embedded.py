@@ -188,6 +188,14 @@ class EmbeddedStore:
         """What time it is, in microseconds since the epoch: whoever has the file has this machine's clock."""
         return to_micros(self._clock())
 
+    def holders(self) -> str:
+        """One file, which is never another."""
+        return ""
+
+    def kept(self, holders: str) -> bool:
+        """What was written is in the file."""
+        return True
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:

@@ -18,6 +18,7 @@ from featurestore.codec.keys import KeySpace
 from .base import EncodedRows, WriteMode
 from .redis_commands import documents_key, hmget, hset, mget, packed, sequence_key
 from .redis_connections import AsyncServers, Servers
+from .redis_holders import holders, kept
 from .redis_routes import FAILURES
 from .redis_scan import Sweep, keys_counted, let_go, older_removed
 from .redis_steps import Knowledge
@@ -107,6 +108,14 @@ class RedisStore:
         """What time it is in the server that has the project's documents, in microseconds since the epoch."""
         seconds, micros = self._servers.run(answered(documents_key(project), packed("TIME"), self._knowledge, self._reads))
         return int(seconds) * 1_000_000 + int(micros)
+
+    def holders(self) -> str:
+        """What names the masters that there are now, each with its present process and history."""
+        return self._servers.run(holders(self._knowledge))
+
+    def kept(self, holders: str) -> bool:
+        """Wait until the replicas have what was written; whether the masters still are those of `holders`."""
+        return self._servers.run(kept(holders, self._knowledge))
 
     def close(self) -> None:
         """Give up all connections."""

@@ -156,6 +156,8 @@ class _Round:
     def _reaction(self, server: Server, error: Exception) -> Reaction:
         """The first lost connection may be one that the server gave up while it was idle, so it is replaced without waiting."""
         kind = reaction(error)
+        if kind in (Reaction.MOVED, Reaction.ASK) and self.knowledge.url.topology is not Topology.CLUSTER:
+            return Reaction.REFUSED
         if kind is Reaction.LOST:
             if server in self.patience.lost:
                 return Reaction.WAIT

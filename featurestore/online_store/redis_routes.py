@@ -111,8 +111,11 @@ def redirected(error: redis.exceptions.AskError, asked: Server) -> Server:
 def named(error: Exception, server: Server, url: RedisUrl) -> FeatureStoreError:
     """The error in our words: where the server is, never its password."""
     match error:
-        case redis.exceptions.MovedError() | redis.exceptions.AskError() if url.topology is not Topology.CLUSTER:
+        case redis.exceptions.AskError() | redis.exceptions.ClusterCrossSlotError() if url.topology is not Topology.CLUSTER:
             return OnlineStoreError(f"Redis at {server} is one server of a cluster. Write redis+cluster:// in the online store's URL.")
+        case redis.exceptions.AskError():
+            slot, other = error.slot_id, redirected(error, server)
+            return OnlineStoreUnavailableError(f"Redis at {server} and {other} do not agree on who has slot {slot} of their cluster.")
         case redis.AuthenticationError() | redis.exceptions.AuthorizationError():
             return OnlineStoreUnavailableError(f"{_what(server)} refuses the login: {error}. Check the online store's URL.")
         case _ if "cluster support disabled" in str(error):

@@ -10,7 +10,16 @@ from featurestore.online_store.embedded import EmbeddedStore
 from featurestore.online_store.redis import RedisStore
 
 
-@pytest.mark.parametrize("url", ["redis://localhost", "rediss://user:pw@cache.example.com:6380/2", "unix:///run/redis.sock"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "rediss://user:pw@cache.example.com:6380/2",
+        "unix:///run/redis.sock",
+        "redis+cluster://a,b",
+        "valkeys+sentinel://a/main",
+    ],
+)
 def test_redis_urls_open_redis_without_reaching_it(url):
     store = open_store(url)
     assert isinstance(store, RedisStore)
@@ -74,6 +83,12 @@ def test_what_is_shown_of_a_url_holds_no_secret(url, shown):
         ("redis://user:pa?ss@cache:6379/0", "redis://…"),
         ("redis://cache:6379/0?password=p@ss", "redis://…"),
         ("redis://user:pa#ss@cache:6379/0", "redis://cache:6379/0"),
+        ("redis://user:pass", "redis://…"),
+        ("redis+cluster://user:p@ss@a:1,[::1]:2/?password=pass", "redis+cluster://a:1,[::1]:2/"),
+        ("rediss+sentinel://:pass@a:26379,b/main/0?sentinel_password=pass", "rediss+sentinel://a:26379,b/main/0"),
+        ("redis+sentinel://a/main?sentinel_password=p@ss", "redis+sentinel://…"),
+        ("valkey+cluster://user:pass,a:1", "valkey+cluster://…"),
+        ("unix://user:pass@/run/redis.sock?db=1", "unix:///run/redis.sock"),
     ],
 )
 def test_no_part_of_a_password_is_shown_however_it_is_written(url: str, shown: str) -> None:

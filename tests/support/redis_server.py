@@ -12,6 +12,28 @@ import time
 from pathlib import Path
 
 import redis
+import trustme
+
+
+class Certificates:
+    """Made for one test: an authority, a server's certificate for 127.0.0.1 and localhost, and a client's."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        self.authority, self.server, self.client = (str(folder / f"{name}.pem") for name in ("authority", "server", "client"))
+        authority.cert_pem.write_to_path(self.authority)
+        authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(self.server)
+        authority.issue_cert("client@example.com").private_key_and_cert_chain_pem.write_to_path(self.client)
+
+    @property
+    def query(self) -> str:
+        """The options of a URL by which a client trusts the authority and shows its own certificate."""
+        return f"ssl_ca_certs={self.authority}&ssl_certfile={self.client}&ssl_keyfile={self.client}"
+
+    def server_options(self) -> list[str]:
+        """What a server is started with, so that it takes no client without a certificate of the authority."""
+        files = ["--tls-cert-file", self.server, "--tls-key-file", self.server, "--tls-ca-cert-file", self.authority]
+        return [*files, "--tls-auth-clients", "yes"]
 
 
 class RedisServer:
@@ -20,13 +42,15 @@ class RedisServer:
     Raises RuntimeError, saying how to get it, where redis-server is not installed.
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, tls: Certificates | None = None) -> None:
         program = shutil.which("redis-server")
         if program is None:
             raise RuntimeError("redis-server is not on the PATH. Install it: apt-get install redis-server, or brew install redis.")
         self._folder = tempfile.TemporaryDirectory(prefix="redis")
         self._command = [program, "--save", "", "--appendonly", "no", "--daemonize", "no", "--bind", "127.0.0.1", *options]
         self.port = free_port()
+        self.tls_port = free_port() if tls else 0
+        self._tls = ["--tls-port", str(self.tls_port), *tls.server_options()] if tls else []
         self.socket_path = Path(self._folder.name) / "redis.sock"
         self.start()
 
@@ -44,7 +68,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it (again), empty, and wait until it answers."""
-        places = ["--port", str(self.port), "--unixsocket", str(self.socket_path), "--dir", self._folder.name]
+        places = ["--port", str(self.port), "--unixsocket", str(self.socket_path), "--dir", self._folder.name, *self._tls]
         self._process = subprocess.Popen([*self._command, *places], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 20
         while not self._accepts():
