@@ -19,6 +19,7 @@ from featurestore.serving.reader import AsyncOnlineFeatureStore
 
 from . import features, listing, monitoring, openapi, push, status
 from .access.guard import Access
+from .access.secret_words import without_secrets
 from .access_log import AccessLog
 from .bodies import CLOSE, read_body
 from .feast import routes as feast
@@ -88,6 +89,9 @@ class Application:
         except Exception as error:
             log.error("%s failed: %s\n%s", request.id, type(error).__name__, _places(error))
             response = failed(INTERNAL, request.id)
+        if response.status >= 400:
+            # An error may repeat words of the request, and a key or a token may be among them by mistake.
+            response.body = without_secrets(response.body.decode()).encode()
         await _send(send, request, response)
         endpoint = OTHER if route is None else route.path
         self._metrics.count_request(endpoint, request.service, response.status, perf_counter() - request.started)

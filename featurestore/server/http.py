@@ -24,7 +24,7 @@ Send: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 JSON = b"application/json"
 
 MOST_MESSAGE = 1000
-"""Characters that an error says."""
+"""Characters that an error says: it may repeat words of the request, which may be of any length."""
 
 _GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _started = secrets.token_hex(6)
@@ -104,7 +104,10 @@ class Request:
 
     def _given_id(self) -> str | None:
         given = self.headers.get(b"x-request-id")
-        return given.decode() if given is not None and _GIVEN_ID.fullmatch(given) else None
+        if given is None or not _GIVEN_ID.fullmatch(given):
+            return None
+        text = given.decode()
+        return text if without_secrets(text) == text else None
 
 
 class Response:
@@ -118,13 +121,9 @@ class Response:
 
 def error_response(error: HttpError, request_id: str) -> Response:
     """The answer to a request that cannot be answered otherwise."""
-    detail = ErrorDetail(error.code, fit_to_answer(error.message), request_id)
+    message = error.message if len(error.message) <= MOST_MESSAGE else f"{error.message[:MOST_MESSAGE]}…"
+    detail = ErrorDetail(error.code, message, request_id)
     return Response(error.status, msgspec.json.encode(ErrorAnswer(detail)), headers=error.headers)
-
-
-def fit_to_answer(message: str) -> str:
-    """The message of an error, which may repeat words of the request: not at any length, and no key or token that is among them."""
-    return without_secrets(message if len(message) <= MOST_MESSAGE else f"{message[:MOST_MESSAGE]}…")
 
 
 def as_http_error(error: FeatureStoreError) -> HttpError:
