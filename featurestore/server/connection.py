@@ -13,7 +13,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .http import HttpError, error_response
 from .settings import settings_from
@@ -43,6 +43,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = False
         self._timer: asyncio.TimerHandle | None = None
+        self._answered: RequestResponseCycle | None = None
+        """The request that is at work. `cycle` is the one that was read last, which may still wait behind it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -50,6 +52,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._answered is not None and not self._answered.response_complete:
+            self._give_up(self._answered)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -75,16 +79,29 @@ class Connection(HttpToolsProtocol):
         refusal = self._refusal()
         if refusal is not None:
             return self._refuse(refusal)
+        earlier = self.cycle
         super().on_headers_complete()
+        if earlier is None or earlier.response_complete:
+            self._answered = self.cycle
+
+    def on_response_complete(self) -> None:
+        queued = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
+        if queued is not None:
+            self._answered = queued
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether to go on writing: who has sent all there is to send still waits for the answer."""
-        cycle = self.cycle
-        waits = cycle is not None and not cycle.response_complete and not cycle.more_body
-        if waits:
-            cycle.keep_alive = False
-        # Under TLS the transport ends either way.
-        return waits and self.scheme == "http"
+        at_work = self._answered
+        if at_work is None or at_work.response_complete:
+            return False
+        # Under TLS the transport ends whatever is said here.
+        if self.scheme == "http" and not (at_work is self.cycle and at_work.more_body):
+            self.cycle.keep_alive = False
+            return True
+        self._give_up(at_work)
+        self._give_up(self.cycle)
+        return False
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(_NOT_HTTP)
@@ -122,18 +139,23 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, error: HttpError) -> None:
         """Answer and end the connection."""
         self._stop_timer()
-        cycle = self.cycle
         if self.transport.is_closing():
             return
-        if cycle is not None and not cycle.response_complete:
-            if not cycle.more_body or cycle.response_started:
+        at_work = self._answered
+        if at_work is not None and not at_work.response_complete:
+            if at_work is not self.cycle or not at_work.more_body or at_work.response_started:
                 # An earlier request is still being answered. Its answer ends the connection.
-                cycle.keep_alive = False
+                at_work.keep_alive = False
+                self.pipeline.clear()
                 return
-            cycle.disconnected = True
-            cycle.message_event.set()
+            self._give_up(at_work)
         response = error_response(error, "")
         head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
         head += f"content-length: {len(response.body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode() + response.body)
         self.transport.close()
+
+    def _give_up(self, cycle: RequestResponseCycle) -> None:
+        """Nobody is there for its answer."""
+        cycle.disconnected = True
+        cycle.message_event.set()

@@ -20,7 +20,7 @@ from .routes import ROWS_OR_COLUMNS, Route, Serving
 class PushRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows of one feature view: either `rows` or `columns`."""
 
-    view: Annotated[str, msgspec.Meta(min_length=1, description="The feature view's name.")]
+    view: Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="The feature view's name.")]
     rows: Annotated[
         list[dict[str, Any]] | None,
         msgspec.Meta(description="Join keys, the event timestamp and every feature by name, one object for each row."),

@@ -73,6 +73,7 @@ def keys(keys_file: Path) -> dict[str, str]:
         "sales": new_key(keys_file, "--groups", "sales", "--services", "payroll"),
         "all": new_key(keys_file, "--groups", "*", "--services", "*"),
         "metrics": new_key(keys_file, "--metrics"),
+        "writer": new_key(keys_file, "--push", "sales"),
     }
 
 
@@ -176,6 +177,58 @@ def test_what_is_private_does_not_exist_outside_whatever_the_key(client, keys, s
     assert "Did you mean" not in refused.text
     with shop.reader() as inside:
         assert inside.get_online_features([{"customer_id": 1}], "payroll").to_dict()["salary"] == [5000]
+
+
+@pytest.mark.parametrize(
+    ("key", "view", "status"),
+    [("writer", "crm", 200), ("writer", "orders", 403), ("sales", "crm", 403), ("all", "crm", 403), ("writer", "salaries", 404)],
+)
+def test_writing_takes_a_scope_of_its_own(client, keys, key, view, status) -> None:
+    features = {"crm": {"segment": 7, "margin": 11}, "orders": {"orders_7d": 3, "spent": 9.5}, "salaries": {"salary": 1}}[view]
+    row = {"customer_id": 1, "event_timestamp": "2024-05-01T12:00:00Z", **features}
+    answer = client.post("/v1/push", json={"view": view, "rows": [row]}, headers={"authorization": f"Bearer {keys[key]}"})
+    assert answer.status_code == status, answer.text
+    if status == 403:
+        assert 'scope="push:' in answer.headers["www-authenticate"]
+
+
+def test_who_may_write_may_not_read_for_that(client, keys) -> None:
+    assert ask(client, keys["writer"], ["crm:margin"]).status_code == 403
+
+
+def listed(client: httpx.Client, key: str) -> tuple[set[str], set[str]]:
+    headers = {"authorization": f"Bearer {key}"}
+    views = client.get("/v1/feature-views", headers=headers).json()["feature_views"]
+    services = client.get("/v1/feature-services", headers=headers).json()["feature_services"]
+    return {f"{view['name']}:{one['name']}" for view in views for one in view["features"]}, {service["name"] for service in services}
+
+
+def test_a_listing_shows_what_the_caller_may_read(client, keys) -> None:
+    of_churn = {"orders:orders_7d", "orders:spent", "profile:city"}
+    assert listed(client, keys["churn"]) == (of_churn, {"churn"})
+    assert listed(client, keys["sales"]) == ({"crm:segment", "crm:margin"}, {"upsell"})
+    assert listed(client, keys["all"]) == (of_churn | {"crm:segment", "crm:margin"}, {"churn", "upsell"})
+    assert listed(client, keys["writer"]) == (set(), set())
+    assert client.get("/v1/feature-views").status_code == client.get("/v1/feature-services").status_code == 401
+
+
+def test_the_documentation_takes_any_key(client, keys) -> None:
+    for path in ("/docs", "/openapi.json"):
+        assert client.get(path).status_code == 401
+        shown = client.get(path, headers={"authorization": f"Bearer {keys['writer']}"})
+        assert shown.status_code == 200
+        assert "salaries" not in shown.text
+
+
+def test_feasts_endpoint_asks_for_the_same(client, keys) -> None:
+    body = {"feature_service": "churn", "entities": {"customer_id": [1]}}
+    statuses = {}
+    for name in (None, "churn", "sales", "all"):
+        headers = {} if name is None else {"authorization": f"Bearer {keys[name]}"}
+        statuses[name] = client.post("/get-online-features", json=body, headers=headers).status_code
+        private = client.post("/get-online-features", json={**body, "feature_service": "payroll"}, headers=headers)
+        assert private.status_code == (401 if name is None else 404)
+    assert statuses == {None: 401, "churn": 200, "sales": 403, "all": 200}
 
 
 def test_a_token_of_the_issuer_reads_what_its_scopes_name(client, issuer) -> None:

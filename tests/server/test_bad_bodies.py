@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codec_cases as cases
 import pytest
-from bad_bodies import BAD_BODIES, BAD_HEADERS, BAD_ROUTES, LEG, ROW
+from bad_bodies import BAD_BODIES, BAD_HEADERS, BAD_PUSHES, BAD_ROUTES, LEG, ROW
 from feature_server import FeatureServer
 from published_shop import ORDERS, PROFILE, Shop
 
@@ -47,6 +47,15 @@ def refused(answer, status: int, code: str) -> str:
 def test_a_bad_body_is_refused_by_what_is_wrong_in_it(client, bad) -> None:
     answer = client.post("/v1/features", content=bad.body, headers={"content-type": "application/json"})
     assert bad.says in refused(answer, bad.status, bad.code)
+
+
+@pytest.mark.parametrize("bad", BAD_PUSHES.values(), ids=BAD_PUSHES)
+def test_a_bad_push_is_refused_by_what_is_wrong_in_it_and_writes_nothing(client, bad) -> None:
+    asked = {"features": ["orders:*"], "rows": [ROW]}
+    before = client.post("/v1/features", json=asked).json()
+    answer = client.post("/v1/push", content=bad.body, headers={"content-type": "application/json"})
+    assert bad.says in refused(answer, bad.status, bad.code)
+    assert client.post("/v1/features", json=asked).json() == before
 
 
 @pytest.mark.parametrize(("headers", "status", "code"), BAD_HEADERS.values(), ids=BAD_HEADERS)

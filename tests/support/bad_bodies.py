@@ -204,6 +204,53 @@ BAD_BODIES: dict[str, BadBody] = {
     "more bytes than allowed": _bad(b'{"features": "' + b"x" * (1 << 20) + b'"}', 413, "body_too_large", "1048576"),
 }
 
+
+def _push(status: int, code: str, says: str, row: dict[str, Any] | None = None, **fields: object) -> BadBody:
+    said = {"view": "orders", "rows": [PUSHED if row is None else row], **fields}
+    return _bad({name: value for name, value in said.items() if value is not ...}, status, code, says)
+
+
+PUSHED: dict[str, Any] = {**ROW, "event_timestamp": "2024-05-01T12:00:00Z", "orders_7d": 3, "spent": 9.5}
+
+BAD_PUSHES: dict[str, BadBody] = {
+    "nothing": _json(b""),
+    "truncated": _json(b'{"view": "orders", "rows": [{"customer_id": 1'),
+    "not a number": _json(b'{"view": "orders", "rows": [{"customer_id": 1, "spent": NaN}]}'),
+    "a view twice": _bad(b'{"view": "orders", "rows": [], "view": "profile"}', 400, "name_twice", "view"),
+    "a key twice": _bad(b'{"view": "orders", "rows": [{"customer_id": 1, "customer_id": 2}]}', 400, "name_twice", "customer_id"),
+    "no view": _push(422, "invalid_request", "view", view=...),
+    "a view that is a number": _push(422, "invalid_request", "view", view=1),
+    "an empty view": _push(422, "invalid_request", "view", view=""),
+    "a view as long as a book": _push(422, "invalid_request", "view", view="x" * 500_000),
+    "an unknown field": _push(422, "invalid_request", "features", features="churn"),
+    "an unknown view": _push(404, "unknown_name", "ordres", view="ordres"),
+    "a service": _push(404, "unknown_name", "churn", view="churn"),
+    "no rows": _push(422, "invalid_request", "rows", rows=...),
+    "rows and columns": _push(422, "invalid_request", "rows", columns={"customer_id": [1]}),
+    "a row that is none": _push(422, "invalid_request", "rows[0]", rows=[1]),
+    "no join key": _push(422, "push", "customer_id", {name: value for name, value in PUSHED.items() if name != "customer_id"}),
+    "no event timestamp": _push(
+        422, "push", "event_timestamp", {name: value for name, value in PUSHED.items() if name != "event_timestamp"}
+    ),
+    "a feature missing": _push(422, "push", "spent", {name: value for name, value in PUSHED.items() if name != "spent"}),
+    "a column that is no feature": _push(422, "push", "colour", {**PUSHED, "colour": "red"}),
+    "a null key": _push(422, "push", "customer_id", {**PUSHED, "customer_id": None}),
+    "a null instant": _push(422, "push", "event_timestamp", {**PUSHED, "event_timestamp": None}),
+    "an instant that is none": _push(422, "push", "event_timestamp", {**PUSHED, "event_timestamp": "soon"}),
+    "an instant beyond the calendar": _push(422, "push", "event_timestamp", {**PUSHED, "event_timestamp": "99999-01-01T00:00:00Z"}),
+    "an integer that is a text": _push(422, "push", "orders_7d", {**PUSHED, "orders_7d": "three"}),
+    "an integer that is a fraction": _push(422, "push", "orders_7d", {**PUSHED, "orders_7d": 1.5}),
+    "an integer beyond its range": _push(422, "push", "orders_7d", {**PUSHED, "orders_7d": 2**63}),
+    "an integer that is a flag": _push(422, "push", "orders_7d", {**PUSHED, "orders_7d": True}),
+    "a key beyond its range": _push(422, "push", "customer_id", {**PUSHED, "customer_id": 2**63}),
+    "a number that is a list": _push(422, "push", "spent", {**PUSHED, "spent": [1]}),
+    "columns of different lengths": _push(
+        422, "request", "spent 2", rows=..., columns={name: [value] * (1 + (name == "spent")) for name, value in PUSHED.items()}
+    ),
+    "more rows than allowed": _push(413, "too_many_keys", "10000", rows=[ROW] * 10_001),
+}
+"""Bodies that are no request of `POST /v1/push`."""
+
 BAD_HEADERS: dict[str, tuple[dict[str, str], int, str]] = {
     "a form": ({"content-type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
     "text": ({"content-type": "text/plain"}, 415, "unsupported_media_type"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SECRET = re.compile(r"fsdbt_[0-9A-Za-z_-]+|eyJ[0-9A-Za-z_-]*\.[0-9A-Za-z_.-]+|(?i:(?<=bearer )|(?<=basic ))\S+")
+_SECRET = re.compile(r"fsdbt_[0-9A-Za-z_-]+|eyJ[0-9A-Za-z_-]*\.[0-9A-Za-z_.-]+|(?i:(?<=bearer )|(?<=basic ))[0-9A-Za-z._~+/=-]{8,}")
 
 
 def without_secrets(text: str) -> str:
