@@ -21,7 +21,7 @@ from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
 from featurestore.dbt.run_results import RunResults, last_publishable_run
-from featurestore.errors import ProjectError, RequestError, UnknownNameError
+from featurestore.errors import OnlineStoreError, ProjectError, RequestError, UnknownNameError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from featurestore.backfill.plan import BackfillPlan
     from featurestore.backfill.progress import ProgressFile
     from featurestore.backfill.run import BackfillReport
+    from featurestore.changes.compare import ProjectChanges
     from featurestore.lineage.features import FeatureLineage, Impact
     from featurestore.lineage.project import ProjectLineage
     from featurestore.materialize.plan import MaterializationPlan
@@ -347,6 +348,32 @@ class FeatureStore:
         with OnlineFeatureStore(settings.online_store, settings.project, base_dir=self.project.directory, clock=lambda: instant) as reader:
             audit = Audit(settings.project, self._warehouse, self._store, reader, instant, sample, examples)
             return audit.run(self.registry.select(select, exclude))
+
+    def changes_since(self, artifacts: str | Path) -> ProjectChanges:
+        """What the project as it is does to the features of another state of it, and to whoever uses them.
+
+        Args:
+            artifacts: dbt's artifacts of that state, such as production's: a folder, or its `manifest.json`. Both states have to be
+                compiled, which `dbt compile` and `dbt build` do, for a change of SQL to be told from one beside it.
+
+        Raises ManifestError, DeclarationError.
+        """
+        from featurestore.changes.compare import State, compare
+        from featurestore.lineage.project import ProjectLineage
+        from featurestore.materialize.watermarks import read_watermarks
+
+        path = Path(artifacts)
+        manifest = read_manifest(path / "manifest.json" if path.is_dir() else path, project_name=self.project.name)
+        before = State(load_registry(manifest, defaults=self.settings.defaults), ProjectLineage(manifest))
+        try:
+            watermarks = read_watermarks(self._store, self.settings.project, self.registry.views)
+        except OnlineStoreError:
+            # Where a change is judged, the online store need not be in reach: only the number of rows is not known then.
+            watermarks = {}
+        after = State(self.registry, self._lineage)
+        changes = compare(before, after, {view: watermark.rows for view, watermark in watermarks.items()})
+        self._lineage.keep()
+        return changes
 
     def lineage(self, name: str) -> tuple[tuple[FeatureLineage, ...], Impact | None]:
         """Where features come from and who uses them; or what a column reaches.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from featurestore.errors import RequestError
 
 from .options import (
     PROJECT_DIR,
@@ -33,6 +37,10 @@ def plan(
     exclude: Exclude = None,
     everything: Everything = False,
     full_refresh: FullRefresh = False,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Instead, what changed since those dbt artifacts: a folder, or its manifest.json.")
+    ] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="With --against: as a comment for a pull request.")] = False,
     as_json: AsJson = False,
     online_store: OnlineStoreUrl = None,
     project_dir: ProjectDir = PROJECT_DIR,
@@ -40,7 +48,27 @@ def plan(
     profile: Profile = None,
     target: Target = None,
 ) -> None:
-    """Show what materialize would publish, how, and why; and what it would leave alone."""
+    """Show what materialize would publish, how, and why; and what it would leave alone.
+
+    With --against, show what the project as it is does to the features of another state of it; exit code 8 where that breaks readers.
+    """
+    if against is not None:
+        _show_against(
+            against,
+            select,
+            exclude,
+            everything or full_refresh,
+            as_json,
+            as_markdown,
+            project_dir,
+            profiles_dir,
+            profile,
+            target,
+            online_store,
+        )
+        return
+    if as_markdown:
+        raise RequestError("--markdown goes with --against.")
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         planned = store.plan(select or (), exclude or (), everything=everything, full_refresh=full_refresh)
     if as_json:
@@ -49,6 +77,24 @@ def plan(
         rows: list[tuple[object, ...]] = [(task.view.name, "publish", task.mode, task.reason) for task in planned.tasks]
         rows += [(skip.view.name, "skip", None, skip.reason) for skip in planned.skipped]
         write_table(("feature view", "action", "read", "why"), rows)
+
+
+def _show_against(
+    against: Path,
+    select: list[str] | None,
+    exclude: list[str] | None,
+    publishes: bool,
+    as_json: bool,
+    as_markdown: bool,
+    *where: Any,
+) -> None:
+    from .changes import show_changes
+
+    if select or exclude or publishes:
+        raise RequestError("--against compares whole projects: without --select, --exclude, --all and --full-refresh.")
+    with open_feature_store(*where) as store:
+        changes = store.changes_since(against)
+    sys.exit(show_changes(changes, as_json=as_json, as_markdown=as_markdown))
 
 
 def plan_document(planned: MaterializationPlan) -> dict[str, object]:

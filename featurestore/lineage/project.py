@@ -109,7 +109,7 @@ class ProjectLineage:
     def __init__(self, manifest: Manifest, *, describe: Describe | None = None, folder: Path | None = None) -> None:
         self.manifest = manifest
         self.graph = ProjectGraph(manifest)
-        self._dialect = dialect_of(manifest.adapter_type)
+        self.dialect = dialect_of(manifest.adapter_type)
         self._by_table = {_key(node.relation): unique_id for unique_id, node in manifest.nodes.items() if _is_stored(node)}
         self._describe = describe
         self._described: Mapping[Relation, tuple[Column, ...]] | None = None
@@ -252,13 +252,13 @@ class ProjectLineage:
         parents = {each: self.columns_of(each) for each in self.graph.parents(node.unique_id)}
         known = {_table(self.manifest.nodes[each]): columns for each, columns in parents.items() if columns is not None}
         try:
-            return Query(sqlglot.parse_one(code, dialect=self._dialect), known)
+            return Query(sqlglot.parse_one(code, dialect=self.dialect), known)
         except (SqlglotError, ValueError, RecursionError) as error:
             return f"its SQL cannot be read: {str(error).splitlines()[0]}"
 
     def _checksum(self, unique_id: str) -> str:
         node = self.manifest.nodes[unique_id]
-        digest = hashlib.sha256(f"{FORMAT} {self._dialect}\n{node.language}\n{node.compiled_code()}".encode())
+        digest = hashlib.sha256(f"{FORMAT} {self.dialect}\n{node.language}\n{node.compiled_code()}".encode())
         for parent in self.graph.parents(unique_id):
             digest.update(f"\n{parent} {self.manifest.nodes[parent].relation} {self.columns_of(parent)}".encode())
         return digest.hexdigest()

@@ -239,6 +239,8 @@ class Select:
             return source.open_tables
         if isinstance(source, Table):
             return () if self.query.columns_of(source) is not None else (source,)
+        if source.alias_column_names:
+            return ()
         return (Unknown(source, f"the columns of {_shown(source)} are not known"),)
 
     def _columns(self, source: Select | Table | exp.Expr) -> Iterable[tuple[str, tuple[Input, ...]]]:

@@ -1,0 +1,104 @@
+"""A digest of how a column comes about, through all models up to the sources: two projects that define it alike have the same.
+
+It is made of the expressions that the column depends on and of the clauses that decide its rows, without comments, layout, and the names
+that a target gives to tables. A model whose SQL cannot be read counts with the checksum of its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from sqlglot import exp
+
+from .project import ProjectLineage
+from .query import Projection, Query, Select, Table
+from .reach import Reached, reached
+
+_SHAPE = ("joins", "distinct", "limit", "offset", "sample")
+
+
+class Definitions:
+    """The digests of one project's columns, each made once."""
+
+    def __init__(self, lineage: ProjectLineage) -> None:
+        self._lineage = lineage
+        self._made: dict[tuple[str, str], str] = {}
+        self._dialect = lineage.dialect
+
+    def digest(self, unique_id: str, column: str) -> str:
+        """The digest of a column of a model, snapshot, seed or source. Empty for a column that the model does not have."""
+        key = (unique_id, column.casefold())
+        if key not in self._made:
+            # A model cannot select from itself, but for an incremental one: there its own column is what it is.
+            self._made[key] = f"{unique_id}.{column}"
+            self._made[key] = self._digest(unique_id, column)
+        return self._made[key]
+
+    def _digest(self, unique_id: str, column: str) -> str:
+        node = self._lineage.manifest.nodes.get(unique_id)
+        if node is None or node.resource_type == "source":
+            return f"{unique_id}.{column.casefold()}"
+        if node.resource_type == "seed":
+            return f"{unique_id}.{column.casefold()} {node.checksum().checksum}"
+        query = self._lineage.query(unique_id)
+        projection = None if isinstance(query, str) else query.root.projection(column)
+        if isinstance(query, str) or projection is None:
+            return _hashed([unique_id, str(node.checksum().checksum), "" if isinstance(query, str) else column.casefold()])
+        of = reached([projection])
+        return _hashed([*self._expressions(of, projection), *self._clauses(of.selects), *self._above(query, of)])
+
+    def _expressions(self, of: Reached, projection: Projection) -> Iterator[str]:
+        for each in of.projections:
+            name = "" if each is projection else each.name.casefold()
+            yield f"{name} = {self._text(each.expression)}" if each.expression is not None else f"{name} = "
+
+    def _clauses(self, selects: Iterable[Select]) -> Iterator[str]:
+        for select in selects:
+            shape = [select.expression.args.get(name) for name in _SHAPE]
+            parts = [part for each in shape for part in (each if isinstance(each, list) else [each])]
+            parts += [_without_alias(source) for source in select.sources.values() if isinstance(source, exp.Expr)]
+            yield " ".join([*map(self._text, select.row_clauses), *(self._text(part) for part in parts if isinstance(part, exp.Expr))])
+
+    def _above(self, query: Query, of: Reached) -> Iterator[str]:
+        """What the columns that are read are in turn, and which rows the tables have that are read."""
+        columns = sorted({*((each.table, each.name) for each in (*of.values, *of.rows))}, key=str)
+        for table, name in columns:
+            unique_id = self._lineage.node_of(table)
+            yield str(table) if unique_id is None else self.digest(unique_id, name)
+        tables = {source for select in query.selects for source in select.sources.values() if isinstance(source, Table)}
+        for unique_id in sorted(filter(None, map(self._lineage.node_of, tables))):
+            yield self._rows(unique_id)
+
+    def _rows(self, unique_id: str) -> str:
+        """What decides the rows of a model as a whole."""
+        key = (unique_id, "")
+        if key not in self._made:
+            self._made[key] = unique_id
+            query = self._lineage.query(unique_id) if unique_id.startswith(("model.", "snapshot.")) else ""
+            if not isinstance(query, str):
+                of = reached(query.root.projections[:1])
+                self._made[key] = _hashed([*self._clauses(of.selects), *self._above(query, Reached((), (), frozenset(), of.rows, ()))])
+        return self._made[key]
+
+    def _text(self, expression: exp.Expr) -> str:
+        """The SQL of an expression, with the tables in it called by dbt's ids."""
+        copied = expression.copy()
+        for table in copied.find_all(exp.Table):
+            unique_id = self._lineage.node_of(Table(table.name, table.db, table.catalog))
+            if unique_id is not None:
+                for part in ("db", "catalog"):
+                    table.set(part, None)
+                table.set("this", exp.to_identifier(unique_id, quoted=True))
+        return copied.sql(dialect=self._dialect, comments=False)
+
+
+def _without_alias(source: exp.Expr) -> exp.Expr:
+    """Rows that the query makes itself, whatever it calls them."""
+    bare = source.copy()
+    bare.set("alias", None)
+    return bare
+
+
+def _hashed(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

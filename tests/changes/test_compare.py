@@ -1,0 +1,159 @@
+"""What a change of a project is said to do to its features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from manifest_files import exposure, manifest, model, write_manifest
+
+from featurestore.changes.compare import Kind, ProjectChanges, State, compare
+from featurestore.dbt.artifacts import read_manifest
+from featurestore.dbt.load import load_registry
+from featurestore.lineage.project import ProjectLineage
+
+ORDERS = {
+    "unique_id": "source.shop.raw.orders",
+    "name": "orders",
+    "resource_type": "source",
+    "package_name": "shop",
+    "database": "warehouse",
+    "schema": "raw",
+    "identifier": "orders",
+    "columns": {},
+}
+STAGED = 'select customer_id, ordered_at, cents / 100 as amount, status from "warehouse"."raw"."orders" where status <> \'test\''
+VIEW = 'select customer_id, ordered_at, amount, status as last_status from "warehouse"."main"."stg_orders"'
+COLUMNS = {"customer_id": "bigint", "ordered_at": "timestamp", "amount": "integer", "last_status": "varchar"}
+META = {"entity": "customer_id", "timestamp": "ordered_at"}
+
+
+def nodes(
+    staged: str = STAGED, view: str = VIEW, columns: Mapping[str, str] = COLUMNS, meta: Mapping[str, Any] = META, **keys: Any
+) -> list[dict[str, Any]]:
+    return [
+        ORDERS,
+        model("stg_orders", compiled_code=staged, depends_on={"nodes": ["source.shop.raw.orders"]}, columns={}, checksum=of(staged)),
+        model(
+            "orders", dict(meta), columns, compiled_code=view, depends_on={"nodes": ["model.shop.stg_orders"]}, checksum=of(view), **keys
+        ),
+    ]
+
+
+def of(code: str) -> dict[str, str]:
+    return {"name": "sha256", "checksum": code}
+
+
+def state(folder: Path, name: str, each: Sequence[Mapping[str, Any]], services: Mapping[str, object]) -> State:
+    exposures = [exposure(service, features) for service, features in services.items()]
+    read = read_manifest(write_manifest(folder / f"{name}.json", manifest(*each, exposures=exposures)))
+    return State(load_registry(read), ProjectLineage(read))
+
+
+def changes(
+    folder: Path,
+    after: Sequence[Mapping[str, Any]],
+    before: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    services: Mapping[str, object] | None = None,
+    services_after: Mapping[str, object] | None = None,
+) -> ProjectChanges:
+    named = {"churn": ["orders:amount"], "status": ["orders:last_status"]} if services is None else services
+    before_state = state(folder, "before", nodes() if before is None else before, named)
+    return compare(before_state, state(folder, "after", after, named if services_after is None else services_after), {"orders": 1000})
+
+
+def told(found: ProjectChanges) -> list[tuple[str, str, bool]]:
+    return [(str(each.reference), each.kind.value, each.breaking) for view in found.views for each in view.features]
+
+
+class TestNothing:
+    def test_is_said_of_the_same_project(self, tmp_path: Path) -> None:
+        found = changes(tmp_path, nodes())
+        assert (found.views, found.services, found.breaking) == ((), (), False)
+
+    def test_is_said_of_comments_layout_and_another_target(self, tmp_path: Path) -> None:
+        staged = STAGED.replace("select", "-- newly explained\nselect  ")
+        view = VIEW.replace('"main"', '"ci"')
+        elsewhere = [dict(node, schema="ci") if node["resource_type"] == "model" else node for node in nodes(staged, view)]
+        assert changes(tmp_path, elsewhere).views == ()
+
+    def test_is_said_of_a_column_beside(self, tmp_path: Path) -> None:
+        staged = STAGED.replace("select", "select now() as loaded,")
+        assert changes(tmp_path, nodes(staged)).views == ()
+
+
+class TestFeatures:
+    def test_redefined_upstream_are_those_that_depend_on_it(self, tmp_path: Path) -> None:
+        found = changes(tmp_path, nodes(STAGED.replace("cents / 100", "cents / 100.0")))
+        assert told(found) == [("orders:amount", "redefined", False)]
+        assert found.views[0].features[0].detail == "changed: stg_orders"
+        assert (found.touched, found.views[0].rematerialize, found.views[0].rows) == (("churn",), "SQL changed", 1000)
+
+    def test_all_are_redefined_by_another_filter(self, tmp_path: Path) -> None:
+        found = changes(tmp_path, nodes(STAGED.replace("'test'", "'draft'")))
+        assert told(found) == [("orders:amount", "redefined", False), ("orders:last_status", "redefined", False)]
+        assert found.touched == ("churn", "status")
+
+    def test_added_break_nothing_and_touch_nobody(self, tmp_path: Path) -> None:
+        after = nodes(view=VIEW.replace("select", "select 1 as one,"), columns={**COLUMNS, "one": "integer"})
+        found = changes(tmp_path, after)
+        assert (told(found), found.breaking, found.touched) == ([("orders:one", "added", False)], False, ())
+
+    def test_removed_break(self, tmp_path: Path) -> None:
+        view = VIEW.replace(", status as last_status", "")
+        columns = {name: kind for name, kind in COLUMNS.items() if name != "last_status"}
+        found = changes(tmp_path, nodes(view=view, columns=columns), services={"churn": ["orders:amount"]})
+        assert (told(found), found.breaking) == ([("orders:last_status", "removed", True)], True)
+
+    def test_called_otherwise_are_renamed(self, tmp_path: Path) -> None:
+        columns = {name.replace("last_status", "state"): kind for name, kind in COLUMNS.items()}
+        found = changes(tmp_path, nodes(view=VIEW.replace("last_status", "state"), columns=columns), services={"churn": ["orders:amount"]})
+        assert told(found) == [("orders:last_status", "renamed", True)]
+        assert found.views[0].features[0].detail == "now state"
+
+    def test_of_another_type_break_and_wider_ones_only_under_a_contract(self, tmp_path: Path) -> None:
+        wider, other = {**COLUMNS, "amount": "bigint"}, {**COLUMNS, "amount": "varchar"}
+        assert told(changes(tmp_path, nodes(columns=other))) == [("orders:amount", "retyped", True)]
+        assert told(changes(tmp_path, nodes(columns=wider))) == [("orders:amount", "retyped", True)]
+        before, after = nodes(contract=False), nodes(columns=wider, contract=False)
+        assert told(changes(tmp_path, after, before)) == [("orders:amount", "retyped", False)]
+        assert told(changes(tmp_path, before, after)) == [("orders:amount", "retyped", True)]
+
+    def test_that_are_only_not_declared_are_neither_added_nor_removed(self, tmp_path: Path) -> None:
+        fewer = {name: kind for name, kind in COLUMNS.items() if name != "last_status"}
+        before, after = nodes(contract=False), nodes(columns=fewer, contract=False)
+        services = {"churn": ["orders:amount"]}
+        assert changes(tmp_path, after, before, services=services).views == ()
+        assert changes(tmp_path, before, after, services=services).views == ()
+
+
+class TestViews:
+    def test_rules_are_said_with_what_they_were(self, tmp_path: Path) -> None:
+        found = changes(tmp_path, nodes(meta={**META, "ttl": "7 days"}))
+        assert told(found) == [("orders:*", Kind.RULES.value, False)]
+        assert found.views[0].features[0].detail == "ttl: none to 7 days"
+        assert found.touched == ("churn", "status")
+
+    def test_another_key_breaks(self, tmp_path: Path) -> None:
+        found = changes(tmp_path, nodes(meta={**META, "entity": "last_status"}), services={"churn": ["orders:amount"]})
+        assert ("orders:*", "rules", True) in told(found)
+
+    def test_a_new_one_and_one_that_is_gone(self, tmp_path: Path) -> None:
+        without = [node for node in nodes() if node["name"] != "orders" or node["resource_type"] == "source"]
+        gone = changes(tmp_path, without, services={}, services_after={})
+        assert told(gone) == [("orders:amount", "removed", True), ("orders:last_status", "removed", True)]
+        new = changes(tmp_path, nodes(), without, services={})
+        assert (told(new), new.breaking) == ([("orders:amount", "added", False), ("orders:last_status", "added", False)], False)
+
+
+class TestServices:
+    def test_are_added_removed_and_changed(self, tmp_path: Path) -> None:
+        after = {"churn": ["orders:last_status"], "new": ["orders:amount"]}
+        found = changes(tmp_path, nodes(), services_after=after)
+        assert [(each.service, each.breaking, each.detail) for each in found.services] == [
+            ("churn", True, "now without orders:amount and with orders:last_status"),
+            ("new", False, "added"),
+            ("status", True, "removed"),
+        ]
