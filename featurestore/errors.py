@@ -153,6 +153,10 @@ class PushError(RequestError):
 
     MOST_SHOWN = 100
 
+    view: str = ""
+    problems: tuple[RowProblem, ...] = ()
+    """Empty where the error came from a feature server, whose message names them."""
+
     def __init__(self, view: str, problems: Iterable[RowProblem]) -> None:
         self.view, self.problems = view, tuple(problems)
         count = len(self.problems)

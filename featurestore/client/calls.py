@@ -8,6 +8,7 @@ that comes again late would overtake what came in between. What took too long is
 from __future__ import annotations
 
 import json
+import math
 import operator
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -86,6 +87,17 @@ def encoded(content: Mapping[str, Any]) -> bytes:
         return msgspec.json.encode(content, enc_hook=_plain)
     except (TypeError, ValueError, UnicodeEncodeError) as error:
         raise RequestError(f"The rows hold something that cannot be sent: {error}.") from None
+
+
+def written(value: Any) -> Any:
+    """A value to push as the server reads it: JSON has no number for a float that is not finite, so it is sent as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {name: written(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [written(item) for item in value]
+    return value
 
 
 def decoded(data: bytes, kind: type[Any], place: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from featurestore.errors import NotInstalledError, RequestError
 
@@ -24,12 +24,10 @@ from featurestore.registry.definitions import FeatureService
 from featurestore.serving.lookup import EntityRows
 from featurestore.serving.online_features import OnlineFeatures
 from featurestore.serving.published import WantedFeatures
+from featurestore.serving.push import Pushed, PushedRows
 from featurestore.serving.wire import MEDIA_TYPE, from_wire
 
-from .calls import Call, Outcome, Pause, Steps, call_steps, encoded, unexpected
-
-if TYPE_CHECKING:
-    pass
+from .calls import Call, Outcome, Pause, Steps, call_steps, decoded, encoded, unexpected, written
 
 TIMEOUT = 5.0
 MOST_CONNECTIONS = 100
@@ -60,6 +58,15 @@ class _Client:
     def _reading(self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool) -> Steps:
         content = {"features": _named(features), "full_feature_names": full_feature_names, **_sent(entity_rows)}
         return call_steps(Call("/v1/features", encoded(content), MEDIA_TYPE, repeatable=True), self._retries, self._place)
+
+    def _pushing(self, view: str, rows: PushedRows) -> Steps:
+        form = "columns" if isinstance(rows, Mapping) else "rows"
+        content = {"view": view, form: written(rows)}
+        return call_steps(Call("/v1/push", encoded(content), "application/json", repeatable=False), self._retries, self._place)
+
+    def _pushed(self, data: bytes) -> Pushed:
+        pushed: Pushed = decoded(data, Pushed, self._place)
+        return pushed
 
     def _answer(self, data: bytes, entity_rows: EntityRows) -> OnlineFeatures:
         try:
@@ -104,6 +111,14 @@ class FeatureClient(_Client):
         FeatureServerUnavailableError where the server cannot be reached, is too busy or takes too long.
         """
         return self._answer(self._run(self._reading(entity_rows, features, full_feature_names)), entity_rows)
+
+    def push(self, view: str, rows: PushedRows) -> Pushed:
+        """Write the newest values of some entities, as `OnlineFeatureStore.push` does.
+
+        Raises what that raises, with the server's message, and what `get_online_features` raises of the server. It is not sent again
+        where it may have arrived: after FeatureServerUnavailableError it may be online or not.
+        """
+        return self._pushed(self._run(self._pushing(view, rows)))
 
     def close(self) -> None:
         """Give up the connections."""
@@ -155,6 +170,10 @@ class AsyncFeatureClient(_Client):
     ) -> OnlineFeatures:
         """As `FeatureClient.get_online_features`."""
         return self._answer(await self._run(self._reading(entity_rows, features, full_feature_names)), entity_rows)
+
+    async def push(self, view: str, rows: PushedRows) -> Pushed:
+        """As `FeatureClient.push`."""
+        return self._pushed(await self._run(self._pushing(view, rows)))
 
     async def close(self) -> None:
         """Give up the connections."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from featurestore.errors import UnknownNameError
 from featurestore.registry.definitions import Column, FeatureView
-from featurestore.serving.push import PushedRows
+from featurestore.serving.push import Pushed, PushedRows
 
 from .bodies import decoded
 from .http import HttpError, Request, Response
@@ -39,6 +40,8 @@ class PushAnswer(msgspec.Struct, frozen=True):
     ]
 
 
+TypedRows: TypeAlias = Callable[[FeatureView, PushedRows], PushedRows]
+
 _decode = msgspec.json.Decoder(PushRequest).decode
 
 
@@ -50,18 +53,7 @@ def routes(serving: Serving) -> tuple[Route, ...]:
         if (asked.rows is None) == (asked.columns is None):
             raise HttpError(422, "invalid_request", "Give the rows as either `rows` or `columns`.")
         rows: PushedRows = asked.rows if asked.rows is not None else asked.columns or {}
-        request.rows = row_count(rows)
-        registry = await serving.store.read_registry()
-
-        def admit(view: FeatureView, rows: PushedRows) -> PushedRows:
-            serving.access.admit_push(request, registry, view)
-            refuse_too_many(request.rows, 1, serving.settings.max_keys)
-            return typed_columns(rows, _columns(view))
-
-        try:
-            pushed = await serving.store.push(asked.view, rows, admit=admit)
-        except UnknownNameError as error:
-            raise serving.access.as_seen(request, registry, error) from None
+        pushed = await push_rows(serving, request, asked.view, rows)
         return Response(200, msgspec.json.encode(PushAnswer(pushed.view, pushed.rows, pushed.written)))
 
     return (
@@ -78,7 +70,29 @@ def routes(serving: Serving) -> tuple[Route, ...]:
     )
 
 
-def _columns(view: FeatureView) -> list[Column]:
+async def push_rows(serving: Serving, request: Request, view: str, rows: PushedRows, typed: TypedRows | None = None) -> Pushed:
+    """Write rows as JSON has them.
+
+    Args:
+        typed: gives the rows the forms that JSON values have here, where they came in other ones.
+
+    Raises HttpError where the caller may not write them or sends too many, and what `push` raises.
+    """
+    request.rows = row_count(rows)
+    registry = await serving.store.read_registry()
+
+    def admit(view: FeatureView, rows: PushedRows) -> PushedRows:
+        serving.access.admit_push(request, registry, view)
+        refuse_too_many(request.rows, 1, serving.settings.max_keys)
+        return typed_columns(rows if typed is None else typed(view, rows), pushed_columns(view))
+
+    try:
+        return await serving.store.push(view, rows, admit=admit)
+    except UnknownNameError as error:
+        raise serving.access.as_seen(request, registry, error) from None
+
+
+def pushed_columns(view: FeatureView) -> list[Column]:
     """All that a pushed row of a view has."""
     columns = [*view.join_keys, view.event_timestamp, *(Column(feature.name, feature.value_type) for feature in view.features)]
     return columns if view.created_timestamp is None else [*columns, view.created_timestamp]

@@ -32,7 +32,10 @@ def test_the_page_names_every_endpoint_and_loads_nothing(client):
 
 def test_schemathesis_finds_nothing(server, tmp_path):
     """Requests to every endpoint, drawn from its schema and against it: each answer is one that the document says."""
-    examine(f"{server.base_url}/openapi.json", tmp_path)
+    document = f"{server.base_url}/openapi.json"
+    examine(document, tmp_path, "--exclude-path", "/push")
+    # As Feast's server, this one answers 422 to the name of a push source that there is not, which no schema can say.
+    examine(document, tmp_path, "--include-path", "/push", "--exclude-checks", "positive_data_acceptance")
     assert " failed:" not in server.errors
 
 

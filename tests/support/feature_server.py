@@ -22,12 +22,21 @@ class FeatureServer:
         url: of the online store.
         project: the project that it serves.
         arguments: of `fsdbt serve`, such as `--workers`, `2`.
+        port: where it listens; a free one where none is said.
         verify: how `client` checks the server's certificate, and shows its own: an SSL context. False: it does neither.
         environment: variables beside this process's own; none of its `FSDBT_…` and `DBT_…` ones reach the server.
     """
 
-    def __init__(self, url: str, project: str, *arguments: str, verify: ssl.SSLContext | bool = False, **environment: str) -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        url: str,
+        project: str,
+        *arguments: str,
+        port: int | None = None,
+        verify: ssl.SSLContext | bool = False,
+        **environment: str,
+    ) -> None:
+        self.port = port or free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="fsdbt-serve")
         self.log_path = Path(self._folder.name) / "access.log"
         self.errors_path = Path(self._folder.name) / "errors.log"

@@ -47,6 +47,33 @@ def feast_error(error: FeatureStoreError, project: str) -> FeastHttpError:
     return FeastHttpError(known.status, detail("FeastError", known.message))
 
 
+def push_error(error: FeatureStoreError, project: str) -> FeastHttpError:
+    """An error of a push. A push source is a feature view here."""
+    if isinstance(error, UnknownNameError):
+        return FeastHttpError(422, detail("PushSourceNotFoundException", f"Unable to find push source '{error.name}'."))
+    return feast_error(error, project)
+
+
+def write_error(error: FeatureStoreError, project: str) -> FeastHttpError:
+    """An error of a write to a feature view."""
+    if isinstance(error, UnknownNameError):
+        return FeastHttpError(404, detail("FeastObjectNotFoundException", f"Can't recognize feast object with a name {error.name}"))
+    return feast_error(error, project)
+
+
+def refuse_target(to: str) -> None:
+    """Raise FeastHttpError for a push to anywhere but the online store."""
+    if to in ("offline", "online_and_offline"):
+        message = (
+            f"This server has no offline store, so nothing can be pushed to {to!r}. Append the rows to the table that the dbt model reads, "
+            "and push them to 'online'."
+        )
+        raise FeastHttpError(422, detail("FeastError", message))
+    if to != "online":
+        message = f"{to} is not a supported push format. Please specify one of these ['online', 'offline', 'online_and_offline']."
+        raise FeastHttpError(422, detail("FeastError", message))
+
+
 def feast_error_response(error: HttpError, request_id: str) -> Response:
     """The answer to a request that cannot be answered otherwise. The request's id is in a header."""
     if isinstance(error, FeastHttpError):

@@ -12,6 +12,8 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from featurestore.server.twice import refuse_names_given_twice
+
 from .errors import FeastHttpError
 
 
@@ -35,7 +37,7 @@ class Push(msgspec.Struct, frozen=True):
     push_source_name: str
     """A feature view's name: there are no other sources here."""
 
-    df: dict[str, Any]
+    df: dict[str, list[Any]]
     """Values by column, one for each row."""
 
     allow_registry_cache: bool = True
@@ -50,7 +52,7 @@ class WriteToOnlineStore(msgspec.Struct, frozen=True):
     """The body of `/write-to-online-store`."""
 
     feature_view_name: str
-    df: dict[str, Any]
+    df: dict[str, list[Any]]
     allow_registry_cache: bool = True
     transform_on_write: bool = True
 
@@ -65,14 +67,16 @@ _REQUIRED = "Field required"
 
 
 def reader(kind: type[Body]) -> Callable[[bytes], Body]:
-    """What reads a body of that kind. It raises FeastHttpError."""
+    """What reads a body of that kind. It raises FeastHttpError, and HttpError for a name that is given twice."""
     decode = msgspec.json.Decoder(kind).decode
 
     def read(body: bytes) -> Body:
         try:
-            return decode(body)
+            said = decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return _by_hand(kind, body)
+            said = _by_hand(kind, body)
+        refuse_names_given_twice(body, said)
+        return said
 
     return read
 
@@ -161,10 +165,6 @@ def _columns(name: str, given: Any) -> _Checked:
     return given, [_not_a_list((name, column), values) for column, values in given.items() if not isinstance(values, list)]
 
 
-def _dictionary(name: str, given: Any) -> _Checked:
-    return given, [] if isinstance(given, dict) else [_not_a_dictionary((name,), given)]
-
-
 def _not_a_list(place: tuple[str, ...], given: Any) -> dict[str, Any]:
     return _problem("list_type", place, "Input should be a valid list", given)
 
@@ -179,5 +179,4 @@ _CHECKS: Mapping[Any, Callable[[str, Any], _Checked]] = {
     list[str]: _texts,
     bool: _flag,
     dict[str, list[Any]]: _columns,
-    dict[str, Any]: _dictionary,
 }

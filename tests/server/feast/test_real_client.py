@@ -124,3 +124,8 @@ def test_the_interface_below_reads_one_key(seen):
     instant, found = seen["low level"][0]
     assert instant == "2026-01-02T00:00:00+00:00"
     assert found == {"trips": "int64_val: 5\n", "level": 'string_val: "gold"\n'}
+
+
+def test_rows_are_written_and_read_back(seen):
+    assert seen["write"] is None, seen["write"]
+    assert values(seen["what was written"]) == {"driver_id": [20, 21], "trips": [200, 210], "level": ["a", None]}

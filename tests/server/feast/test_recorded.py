@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from feature_server import FeatureServer
 
 HERE = Path(__file__).resolve().parent
-REQUESTS = json.loads((HERE / "shop.json").read_text(encoding="utf-8"))["requests"]
+SHOP = json.loads((HERE / "shop.json").read_text(encoding="utf-8"))
+REQUESTS, VIEWS = SHOP["requests"], SHOP["views"]
 RECORDED = {each["name"]: each for each in json.loads((HERE / "recorded.json").read_text(encoding="utf-8"))}
 
 DRIVER_2, DRIVER_3 = "2026-01-01T10:00:00.250Z", "2026-01-01T10:00:00.123456Z"
@@ -47,6 +49,13 @@ MISTAKES = {
         422, "FeastError", "Join key 'customer_id' is missing. The entity rows have: driver_id. There is: driver_id."
     ),
 }
+PUSHES = {
+    # Feast answers 500 to each of these.
+    "push to nowhere": "somewhere is not a supported push format. Please specify one of these ['online', 'offline', 'online_and_offline'].",
+    "push without a column": "trips: is missing",
+    "push without a timestamp": "event_timestamp: is missing",
+    "push of columns of different lengths": "different numbers of values: driver_id 2, trips 1",
+}
 ANSWERED = {
     # Feast answers 500; these are questions that have an answer.
     "a null key": {"driver_id": ([1, None], ["PRESENT", "NULL_VALUE"]), "trips": ([10, None], ["PRESENT", "NOT_FOUND"])},
@@ -68,6 +77,7 @@ def named(requests: list[dict[str, Any]]) -> list[Any]:
     return [pytest.param(each, id=each["name"].replace(" ", "-")) for each in requests]
 
 
+WRITES = [each for each in REQUESTS if each["path"] in ("/push", "/write-to-online-store") or each["name"].startswith("what was")]
 READS = [each for each in REQUESTS if each["path"] in ("/get-online-features", "/health") and not each["name"].startswith("what was")]
 
 
@@ -117,6 +127,67 @@ def test_features_come_back_in_the_order_asked(client):
     asked = {"entities": {"driver_id": [1]}, "features": ["driver_stats:trips", "driver_stats:small", "driver_extra:level"]}
     names = client.post("/get-online-features", json=asked).json()["metadata"]["feature_names"]
     assert names == ["driver_id", "trips", "small", "level"]
+
+
+@pytest.fixture(scope="module")
+def written(server: FeatureServer) -> dict[str, Any]:
+    """The answers to all writes, one after the other as they were recorded."""
+    return {each["name"]: ask(server.client, each) for each in WRITES}
+
+
+@pytest.mark.parametrize("name", [each["name"] for each in WRITES if each["name"] not in PUSHES])
+def test_a_write_is_answered_as_feast_answers_it(written, name):
+    ours, feasts = written[name], RECORDED[name]
+    assert (ours.status_code, ours.text) == (feasts["status"], feasts["answer"])
+
+
+@pytest.mark.parametrize("name", PUSHES)
+def test_a_mistake_in_a_write_says_what_is_wrong(written, name):
+    answer = written[name]
+    assert answer.status_code == 422
+    said = json.loads(answer.json())
+    assert (said["module"], said["class"]) == ("feast.errors", "FeastError")
+    assert PUSHES[name] in said["message"]
+
+
+@pytest.mark.parametrize("to", ["offline", "online_and_offline"])
+def test_nothing_is_pushed_to_a_store_that_is_not_there(client, to):
+    answer = client.post("/push", json={"push_source_name": "driver_extra", "df": {"driver_id": [1]}, "to": to})
+    assert answer.status_code == 422
+    assert "Append the rows to the table that the dbt model reads" in json.loads(answer.json())["message"]
+
+
+def test_rows_come_in_the_forms_that_feasts_client_writes(client):
+    """Instants as seconds, maps as JSON text, a `created` that the view has no column for."""
+    given = {name: [value] for name, value in next(each for each in VIEWS if each["name"] == "driver_stats")["rows"][0].items()}
+    rows = {**given, "driver_id": [30], "seen": [1767261598], "counts": ['{"a": 1}'], "created": ["2026-01-01T10:00:00"]}
+    answer = client.post("/write-to-online-store", json={"feature_view_name": "driver_stats", "df": rows})
+    assert (answer.status_code, answer.text) == (200, "null")
+    asked = {"entities": {"driver_id": [30]}, "features": ["driver_stats:seen", "driver_stats:counts", "driver_stats:photo"]}
+    assert {name: result[0] for name, result in by_name(client.post("/get-online-features", json=asked).text).items()} == {
+        "driver_id": [30],
+        "seen": [1767261598],
+        "counts": [{"a": 1}],
+        "photo": ["AP8="],
+    }
+
+
+@pytest.mark.parametrize("column", [None, True, 1, "1", {"0": 1}], ids=str)
+@pytest.mark.parametrize(("path", "named"), [("/push", "push_source_name"), ("/write-to-online-store", "feature_view_name")])
+def test_a_column_that_is_no_list_is_refused(client, path, named, column):
+    answer = client.post(path, json={named: "driver_extra", "df": {"driver_id": column}})
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0] == {
+        "type": "list_type", "loc": ["body", "df", "driver_id"], "msg": "Input should be a valid list", "input": column
+    }  # fmt: skip
+
+
+def test_a_name_given_twice_is_refused(client):
+    """Feast takes the last one, as Python's JSON does; what stands before the server may have looked at the first."""
+    body = '{"entities": {"driver_id": [1]}, "features": ["driver_stats:trips"], "features": ["driver_stats:name"]}'
+    answer = client.post("/get-online-features", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert "twice" in json.loads(answer.json())["message"]
 
 
 def by_name(body: str) -> dict[str, tuple[list[Any], list[str], list[str]]]:
