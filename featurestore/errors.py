@@ -22,6 +22,7 @@
     │   └── WarehouseLockedError      another process holds the DuckDB file
     ├── OnlineStoreError              the online store refused or answered nonsense
     │   ├── OnlineStoreUnavailableError   it cannot be reached
+    │   ├── ServersReplacedError      one of its servers was restarted or replaced while a view was written
     │   └── NotMaterializedError      it holds no snapshot of this project
     ├── FeatureServerError            a feature server answered something unexpected
     │   └── FeatureServerUnavailableError   it cannot be reached, or is too busy
@@ -239,6 +240,12 @@ class OnlineStoreError(FeatureStoreError):
 
 class OnlineStoreUnavailableError(OnlineStoreError):
     """The online store cannot be reached."""
+
+    http_status = 503
+
+
+class ServersReplacedError(OnlineStoreError):
+    """A server that held rows was restarted or replaced while a view was written; some of what was written may be gone with it."""
 
     http_status = 503
 

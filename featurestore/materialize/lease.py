@@ -24,7 +24,7 @@ from datetime import timedelta
 import msgspec
 
 from featurestore.codec.layout import number_of, run_sequence
-from featurestore.errors import FeatureStoreError, LeaseError
+from featurestore.errors import FeatureStoreError, LeaseError, ServersReplacedError
 from featurestore.online_store.base import OnlineStore
 from featurestore.timestamps import duration_micros, from_micros
 
@@ -73,6 +73,9 @@ class HeldLease:
     lasts: int
     """Microseconds from each renewal on."""
 
+    holders: str = ""
+    """The servers that held the rows when the run began, as `OnlineStore.holders` names them."""
+
     _renewed: float = field(default=-math.inf, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -96,8 +99,21 @@ class HeldLease:
         self._renewed = time.monotonic()
 
     def finish(self, store: OnlineStore, documents: Mapping[str, bytes]) -> None:
-        """Write documents and give the lease back, both or neither. Raises LeaseError where another run took it."""
+        """Write documents and give the lease back, both or neither, once the rows that they speak of will outlive any server.
+
+        Raises LeaseError where another run took it, ServersReplacedError where rows may be gone already.
+        """
+        if documents:
+            self.refuse_if_lost(store)
         self._exchange(store, msgspec.structs.replace(self.lease, expires_at=0), documents)
+
+    def refuse_if_lost(self, store: OnlineStore) -> None:
+        """Raises ServersReplacedError where a server was restarted or replaced since the run began, and may have taken rows with it."""
+        if not store.kept(self.holders):
+            raise ServersReplacedError(
+                f"{self.view}: a server of the online store was restarted or replaced while its rows were written, and some may be gone "
+                "with it. What was online before still is; run this again."
+            )
 
     def _exchange(self, store: OnlineStore, mine: Lease, documents: Mapping[str, bytes]) -> None:
         name = document_name(self.view)
@@ -124,7 +140,9 @@ def leased(store: OnlineStore, project: str, view: str, *, above: int = 0, lasts
 
     Raises LeaseError where another run holds it and lives. Waits for as long as a lease lasts where it may have been killed.
     """
+    holders = store.holders()
     held = _acquired(store, project, view, above, duration_micros(lasts))
+    held.holders = holders
     done = threading.Event()
     keeper = threading.Thread(target=_keep, args=(held, store, done), name=f"lease of {view}", daemon=True)
     keeper.start()
@@ -157,7 +175,7 @@ def _acquired(store: OnlineStore, project: str, view: str, above: int, lasts: in
             sequence = run_sequence(store.next_sequence(project, above=number_of(known)))
             mine = Lease(sequence, _this_process(), now, now + lasts)
             if store.exchange_documents(project, {name: content}, {name: msgspec.json.encode(mine)}):
-                return HeldLease(project, view, mine, lasts, time.monotonic())
+                return HeldLease(project, view, mine, lasts, _renewed=time.monotonic())
         elif seen is not None and seen != there:
             raise LeaseError(f"{view}: another run is publishing it, {there}. Nothing was written; run this again when that one is done.")
         else:

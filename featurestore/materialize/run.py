@@ -18,7 +18,7 @@ from sqlglot import exp
 
 from featurestore.codec.keys import key_space
 from featurestore.codec.layout import LARGEST_SEQUENCE, RowSchema
-from featurestore.errors import FeatureStoreError, LeaseError, MaterializeError, WarehouseError
+from featurestore.errors import FeatureStoreError, LeaseError, MaterializeError, ServersReplacedError, WarehouseError
 from featurestore.online_store.base import KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
@@ -33,6 +33,9 @@ from .publish import Publication, instant, published
 from .served import announce
 from .shrink import entity_keys, keys_of_last_full_run, refuse_shrunk
 from .watermarks import Watermark, fingerprint, read_watermarks, written_watermark
+
+ATTEMPTS = 3
+"""How often a view is written where servers of the online store are replaced meanwhile."""
 
 Progress = Callable[[str, int], None]
 """Told a view's name and how many more of its rows are online."""
@@ -113,8 +116,9 @@ def run_materialization(
     failed: list[Failure] = []
     for task in plan.tasks:
         try:
-            with leased(store, project, task.view.name, above=task.online.sequence if task.online else 0, lasts=lease) as held:
-                published.append(_publish(held, task, plan.invocation_id, registry, project, warehouse, store, at, progress, allow_shrink))
+            published.append(
+                _publish_lastingly(lease, task, plan.invocation_id, registry, project, warehouse, store, at, progress, allow_shrink)
+            )
         except FeatureStoreError as error:
             failed.append(Failure(task.view.name, error))
     announce(store, project, registry)
@@ -123,6 +127,30 @@ def run_materialization(
         lines = "\n".join(f"  {failure.view}: {failure.error}" for failure in failed)
         raise MaterializeError(f"{len(failed)} of {len(plan.tasks)} feature views could not be published:\n{lines}", report)
     return report
+
+
+def _publish_lastingly(
+    lease: timedelta,
+    task: Task,
+    invocation_id: str | None,
+    registry: Registry,
+    project: str,
+    warehouse: Warehouse,
+    store: OnlineStore,
+    at: datetime,
+    progress: Progress | None,
+    allow_shrink: bool,
+) -> Published:
+    """Publish a view under its lease; and again where a server of the store was replaced meanwhile, which may have taken rows with it."""
+    attempts = ATTEMPTS
+    while True:
+        try:
+            with leased(store, project, task.view.name, above=task.online.sequence if task.online else 0, lasts=lease) as held:
+                return _publish(held, task, invocation_id, registry, project, warehouse, store, at, progress, allow_shrink)
+        except ServersReplacedError:
+            attempts -= 1
+            if not attempts:
+                raise
 
 
 def _publish(

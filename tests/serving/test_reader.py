@@ -8,13 +8,20 @@ from datetime import timedelta
 
 import codec_cases as cases
 import pytest
-import redis
 from published_shop import CHURN, ORDERS, PROFILE, Shop
+from redis_cluster import RedisCluster
+from watched_redis import asked
 
 from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
 from featurestore.codec.encode import RowEncoder
+from featurestore.codec.keys import key_space
 from featurestore.errors import NotInstalledError, NotMaterializedError, OnlineStoreError, UnknownNameError
 from featurestore.online_store.base import WriteMode
+from featurestore.online_store.redis_commands import slot_of
+from featurestore.online_store.redis_connections import Servers
+from featurestore.online_store.redis_steps import Knowledge
+from featurestore.online_store.redis_url import parse_redis_url
+from featurestore.online_store.redis_work import rows_read
 from featurestore.registry.definitions import FeatureReference
 from featurestore.registry.value_types import (
     FLOAT64,
@@ -135,16 +142,41 @@ def test_rows_whose_schema_is_lost_are_an_error_that_says_what_to_run(shop):
 
 
 def test_one_request_is_one_round_trip(redis_server):
-    shop = Shop(redis_server.url)
+    shop = Shop(f"{redis_server.url}?client_name=reader")
     shop.publish(ORDERS, PROFILE)
     shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3})
-    with shop.reader() as reader, redis.Redis(port=redis_server.port) as client:
-        reader.get_online_features({"customer_id": [1]}, "churn")
-        client.config_resetstat()
-        reader.get_online_features({"customer_id": [1, 2, 3]}, "churn")
-        asked = {name: command["calls"] for name, command in client.info("commandstats").items() if "config" not in name}
     shop.store.close()
-    assert asked == {"cmdstat_mget": 1}
+    with shop.reader() as reader:
+        reader.get_online_features({"customer_id": [1]}, "churn")
+        commands = asked([redis_server], "reader", lambda: reader.get_online_features({"customer_id": [1, 2, 3]}, "churn"))
+    assert commands == [["MGET"]]
+
+
+def test_one_request_to_a_cluster_is_one_round_trip_to_each_of_its_servers():
+    customers = list(range(60))
+    with RedisCluster() as cluster:
+        shop = Shop(f"{cluster.url}?client_name=reader")
+        shop.publish(ORDERS, PROFILE)
+        shop.write(ORDERS, *({"customer_id": number, "orders_7d": number} for number in customers))
+        shop.store.close()
+        with shop.reader() as reader:
+            reader.get_online_features({"customer_id": customers}, "churn")
+            answers = []
+            commands = asked(
+                cluster.servers, "reader", lambda: answers.append(reader.get_online_features({"customer_id": customers}, "churn"))
+            )
+        assert answers[0].to_dict()["orders_7d"] == customers
+        slots = {slot_of(key_space("shop", ORDERS).key(b"%d" % number)) for number in customers}
+        assert {command for of_server in commands for command in of_server} == {"MGET"}
+        assert sum(map(len, commands)) == len(slots), "both views of a customer are asked for at once"
+        keys = [key_space("shop", view).key(b"%d" % number) for view in (ORDERS, PROFILE) for number in customers]
+        knowledge = Knowledge.of(parse_redis_url(cluster.url))
+        servers = Servers(knowledge.url)
+        servers.run(rows_read(keys[:1], knowledge))
+        sent = next(rows_read(keys, knowledge))
+        assert {server.port for server in sent} == {server.port for server in cluster.masters}
+        assert sum(packet.answers for packet in sent.values()) == len(slots), "everything is sent before any answer is awaited"
+        servers.close()
 
 
 def test_a_data_frame_library_that_is_missing_is_named(shop, monkeypatch):

@@ -1,0 +1,104 @@
+"""Servers of the online store that are replaced during a run: every row ends online, or the run fails and its watermark does not lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from history_project import PROJECT, HistoryProject, at_hour
+from redis_cluster import RedisCluster
+from redis_server import RedisServer
+from warehouses import WAREHOUSES, RunningWarehouse
+
+from featurestore.codec.keys import key_space
+from featurestore.errors import MaterializeError
+from featurestore.materialize.run import ATTEMPTS
+from featurestore.materialize.watermarks import read_watermarks
+from featurestore.online_store.connect import open_store
+from featurestore.online_store.redis_commands import slot_of
+from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
+from featurestore.registry.value_types import INT64, TIMESTAMP
+
+ORDERS = FeatureView(
+    name="orders",
+    unique_id="model.lawful.orders",
+    path="models/orders.sql",
+    relation=Relation("orders"),
+    entities=(Entity("customer", (Column("customer_id", INT64),)),),
+    event_timestamp=Column("ordered_at", TIMESTAMP),
+    features=(Feature("amount", INT64),),
+)
+CUSTOMERS = [{"customer_id": customer} for customer in range(300)]
+ROWS = [{**customer, "ordered_at": at_hour(1).replace(tzinfo=None), "amount": customer["customer_id"]} for customer in CUSTOMERS]
+
+
+@pytest.fixture(scope="module")
+def duckdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWarehouse]:
+    with WAREHOUSES["duckdb"].start(tmp_path_factory.mktemp("duckdb")) as started:
+        yield started
+
+
+class Once:
+    """Does something when the first rows of a run are written."""
+
+    def __init__(self, act: Callable[[], None], times: int = 1) -> None:
+        self._act, self._left = act, times
+
+    def __call__(self, view: str, rows: int) -> None:
+        if self._left:
+            self._left -= 1
+            self._act()
+
+
+def materialized(url: str, duckdb: RunningWarehouse, act: Callable[[], None], times: int = 1) -> HistoryProject:
+    project = HistoryProject(duckdb, url, ORDERS)
+    project.build(ROWS)
+    project.materialize(at_hour(10), progress=Once(act, times))
+    return project
+
+
+def assert_all_online(project: HistoryProject) -> None:
+    assert project.online(CUSTOMERS, at_hour(10)) == project.training(CUSTOMERS, at_hour(10))
+    store = open_store(project.url)
+    watermark = read_watermarks(store, PROJECT, [project.view])["orders"]
+    store.close()
+    assert watermark.rows == len(CUSTOMERS)
+
+
+def test_rows_that_a_failed_master_took_with_it_are_written_again(duckdb: RunningWarehouse) -> None:
+    with RedisCluster(replicas=1, node_timeout=800) as cluster:
+        master = cluster.owner(slot_of(key_space(PROJECT, ORDERS).key(b"7")))
+        replica = cluster.replica_of(master)
+        replica.stop()
+        with master.client() as client:
+            client.client_kill_filter(_type="replica")
+
+        def fail() -> None:
+            master.kill()
+            replica.go_on()
+
+        assert_all_online(materialized(cluster.url, duckdb, fail))
+
+
+def test_rows_that_a_restarted_server_forgot_are_written_again(duckdb: RunningWarehouse) -> None:
+    with RedisServer() as server:
+
+        def restart() -> None:
+            server.kill()
+            server.start()
+
+        assert_all_online(materialized(server.url, duckdb, restart))
+
+
+def test_a_store_whose_servers_never_last_is_told_of_and_has_no_watermark(duckdb: RunningWarehouse) -> None:
+    with RedisServer() as server:
+
+        def restart() -> None:
+            server.kill()
+            server.start()
+
+        with pytest.raises(MaterializeError, match="orders: a server of the online store was restarted or replaced"):
+            materialized(server.url, duckdb, restart, ATTEMPTS)
+        store = open_store(server.url)
+        assert read_watermarks(store, PROJECT, [ORDERS]) == {}
+        store.close()
