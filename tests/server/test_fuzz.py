@@ -39,6 +39,11 @@ ENDPOINTS: dict[str, list[dict[str, Any]]] = {
         {"feature_service": "churn", "entities": {"customer_id": [1, 2]}, "full_feature_names": True},
         {"features": ["orders:spent"], "entities": {"customer_id": [1]}, "include_feature_view_version_metadata": True},
     ],
+    "/push": [
+        {"push_source_name": "orders", "df": {name: [value] for name, value in PUSHED.items()}, "to": "online"},
+        {"push_source_name": "profile", "df": {"customer_id": [1], "event_timestamp": [1714521600], "city": ["Riga"], "created": [None]}},
+    ],
+    "/write-to-online-store": [{"feature_view_name": "orders", "df": {name: [value, value] for name, value in PUSHED.items()}}],
 }
 PATHS = st.sampled_from(sorted(ENDPOINTS))
 
@@ -49,7 +54,7 @@ DOCUMENTS = st.recursive(
     SCALARS,
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["features", "rows", "columns", "entities", "view", "customer_id", "x"]), inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["features", "rows", "columns", "entities", "view", "df", "customer_id", "x"]), inner, max_size=4)
     ),
     max_leaves=12,
 )

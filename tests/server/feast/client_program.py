@@ -1,6 +1,6 @@
 """What an unmodified Feast client sees of a server: run by a Python that has Feast and none of our code.
 
-    <feast's python> client_program.py <server's URL> <an empty folder>
+    <feast's python> client_program.py <server's URL> <an empty folder> <URL of a guarded server> <its key>
 
 Prints one JSON object: for each case, the answer's `to_dict()` and statuses, or the class and message of the exception raised.
 """
@@ -23,16 +23,17 @@ from feast.types import Int64, String
 
 
 def main() -> None:
-    url, folder = sys.argv[1], Path(sys.argv[2])
+    url, folder, guarded, key = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
     store = open_store(url, folder / "empty.db")
     seen = {name: shown(ask) for name, ask in {**reads(store), **mistakes(store)}.items()}
     declared = open_store(url, folder / "declared.db")
     seen |= {name: shown(ask) for name, ask in writes(declared, folder).items()}
+    seen |= {name: shown(ask) for name, ask in guarded_reads(guarded, key, folder).items()}
     json.dump(seen, sys.stdout)
 
 
-def open_store(url: str, registry: Path) -> FeatureStore:
-    """As docs/guides/from-feast.md says it: only `path` is ours."""
+def open_store(url: str, registry: Path, **auth: str) -> FeatureStore:
+    """As docs/guides/from-feast.md says it: only `path` is ours, and the key where there is one."""
     return FeatureStore(
         config=RepoConfig(
             project="shop",
@@ -40,6 +41,7 @@ def open_store(url: str, registry: Path) -> FeatureStore:
             registry=str(registry),
             online_store={"type": "remote", "path": url},
             entity_key_serialization_version=3,
+            auth=auth or {"type": "no_auth"},
         )
     )
 
@@ -112,6 +114,17 @@ def writes(store: FeatureStore, folder: Path) -> dict[str, Callable[[], Any]]:
             entity_rows=[{"driver_id": 20}, {"driver_id": 21}], features=["driver_extra:trips", "driver_extra:level"]
         ),
         "low level": low_level,
+    }
+
+
+def guarded_reads(url: str, key: str, folder: Path) -> dict[str, Callable[[], Any]]:
+    def read(features: list[str], **auth: str) -> Any:
+        return open_store(url, folder / "empty.db", **auth).get_online_features(entity_rows=[{"driver_id": 1}], features=features)
+
+    return {
+        "with a key": lambda: read(["driver_stats:trips"], type="oidc", token=key),
+        "beyond the key": lambda: read(["driver_extra:level"], type="oidc", token=key),
+        "without a key": lambda: read(["driver_stats:trips"]),
     }
 
 

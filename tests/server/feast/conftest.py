@@ -11,6 +11,7 @@ import httpx
 import pytest
 from feast_shop import feast_shop
 from feature_server import FeatureServer
+from published_shop import Shop
 from redis_server import RedisServer
 
 HERE = Path(__file__).resolve().parent
@@ -23,12 +24,17 @@ def described() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def server(described: dict[str, Any]) -> Iterator[FeatureServer]:
+def shop(described: dict[str, Any]) -> Iterator[Shop]:
     with RedisServer() as redis_server:
-        shop = feast_shop(redis_server.url, described)
-        with FeatureServer(redis_server.url, "shop") as running:
-            yield running
-        shop.store.close()
+        published = feast_shop(redis_server.url, described)
+        yield published
+        published.store.close()
+
+
+@pytest.fixture(scope="module")
+def server(shop: Shop) -> Iterator[FeatureServer]:
+    with FeatureServer(shop.url, "shop") as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""What Feast's own server answers, written down: run by a Python that has Feast (see README.md beside this file).
+"""What Feast's own server answers, written down: run by a Python that has `feast==0.67.*`, such as the one that the test of the real client
+leaves in ~/.cache/fsdbt-tests/feast-0.67.
 
     <feast's python> tests/server/feast/record.py > tests/server/feast/recorded.json
 

@@ -4,24 +4,55 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from environments import environment
 from feature_server import FeatureServer
+from published_shop import Shop
 
 FEAST = "feast==0.67.*"
 PROGRAM = Path(__file__).with_name("client_program.py")
 
 
+class Guarded(NamedTuple):
+    """A server that asks for a key, and a key for the features of one service."""
+
+    url: str
+    key: str
+
+
 @pytest.fixture(scope="module")
-def seen(server: FeatureServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def guarded(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    keys_file = tmp_path_factory.mktemp("keys") / "keys.yml"
+    create = [
+        Path(sys.executable).with_name("fsdbt"),
+        "keys",
+        "create",
+        "--keys-file",
+        keys_file,
+        "--name",
+        "test",
+        "--services",
+        "everything",
+        "--json",
+    ]
+    key = json.loads(subprocess.run(create, check=True, capture_output=True, text=True).stdout)["key"]
+    with FeatureServer(shop.url, "shop", "--keys-file", str(keys_file)) as running:
+        yield Guarded(running.base_url, key)
+
+
+@pytest.fixture(scope="module")
+def seen(server: FeatureServer, guarded: Guarded, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the client saw, all cases in one process: to import Feast takes longer than all of them."""
     folder = tmp_path_factory.mktemp("feast")
     # What is imported gets compiled then; the rest of so large a package need not be.
     python = environment("feast-0.67", "--no-compile", FEAST) / "python"
-    done = subprocess.run([python, PROGRAM, server.base_url, folder], capture_output=True, text=True, cwd=folder)
+    command = [python, PROGRAM, server.base_url, folder, guarded.url, guarded.key]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     answers: dict[str, Any] = json.loads(done.stdout)
     return answers
@@ -124,6 +155,15 @@ def test_the_interface_below_reads_one_key(seen):
     instant, found = seen["low level"][0]
     assert instant == "2026-01-02T00:00:00+00:00"
     assert found == {"trips": "int64_val: 5\n", "level": 'string_val: "gold"\n'}
+
+
+def test_a_key_of_ours_goes_where_feast_puts_its_tokens(seen):
+    assert values(seen["with a key"]) == {"driver_id": [1], "trips": [10]}
+
+
+@pytest.mark.parametrize("case", ["beyond the key", "without a key"])
+def test_who_may_not_read_gets_feasts_own_exception(seen, case):
+    assert seen[case]["error"] == "feast.errors.FeastPermissionError"
 
 
 def test_rows_are_written_and_read_back(seen):
