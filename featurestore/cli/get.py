@@ -12,7 +12,10 @@ from .options import PROJECT_DIR, AsJson, Features, OnlineStoreUrl, Profile, Pro
 from .options import wanted_features as wanted
 from .output import write_json, write_table
 
-Keys = Annotated[list[str], typer.Argument(help="The join keys, each as name=value: tailnum=N14228 carrier=UA", metavar="KEY=VALUE...")]
+Keys = Annotated[
+    list[str],
+    typer.Argument(help="The join keys, and the inputs of features on demand, each as name=value: tailnum=N14228", metavar="KEY=VALUE..."),
+]
 
 
 def get(
@@ -32,7 +35,7 @@ def get(
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         online = store.online()
         requested = online.registry.resolve(wanted(features))
-        row = entity_row(_texts(keys), [key for part in requested for key in part.view.join_keys])
+        row = entity_row(_texts(keys), requested)
         answer = online.get_online_features([row], wanted(features), full_feature_names=full_feature_names)
     values, statuses, times = answer.to_dict(), answer.statuses(), answer.event_timestamps()
     if as_json:

@@ -66,7 +66,7 @@ def _listing(kind: Kind, registry: Registry, views: tuple[FeatureView, ...]) -> 
         return [
             {"feature": f"{view.name}:{feature.name}", "type": str(feature.value_type), "description": feature.description}
             for view in views
-            for feature in view.features
+            for feature in view.all_features
         ]
     if kind is Kind.services:
         return [
@@ -94,6 +94,6 @@ def _view_line(view: FeatureView) -> dict[str, object]:
         "join_keys": [key.name for key in view.join_keys],
         "timestamp": view.event_timestamp.name,
         "ttl": view.ttl,
-        "features": len(view.features),
+        "features": len(view.all_features),
         "online": view.online,
     }

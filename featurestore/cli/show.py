@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from featurestore.errors import UnknownNameError
-from featurestore.registry.definitions import FeatureService, FeatureView
+from featurestore.registry.definitions import Feature, FeatureService, FeatureView
 from featurestore.registry.registry import Registry
 
 from .options import PROJECT_DIR, AsJson, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
@@ -38,12 +38,13 @@ def show(
         write_json(document)
         return
     features = document.pop("features")
+    assert isinstance(features, list)
     for key, value in document.items():
         if value not in (None, "", [], ()):
             print(f"{key.replace('_', ' ') + ':':<20} {cell(value)}")
     print()
-    assert isinstance(features, list)
-    write_table(("feature", "type", "description"), [(line["feature"], line["type"], line["description"]) for line in features])
+    headers = ("feature", "type", *(["expression"] if any("expression" in line for line in features) else []), "description")
+    write_table(headers, [[line.get(header, "") for header in headers] for line in features])
 
 
 def _view_document(view: FeatureView) -> dict[str, object]:
@@ -71,13 +72,18 @@ def _view_document(view: FeatureView) -> dict[str, object]:
         "access": view.access,
         "owner": " ".join(part for part in (view.owner.name, view.owner.email) if part),
         "tags": list(view.tags),
-        "features": [
-            {"feature": feature.name, "type": str(feature.value_type), "description": feature.description} for feature in view.features
-        ],
+        "request_inputs": [f"{needed.name} {needed.value_type}" for needed in view.request_inputs],
+        "features": [_feature_line(feature.name, feature) for feature in view.all_features],
     }
 
 
+def _feature_line(name: str, feature: Feature) -> dict[str, object]:
+    line: dict[str, object] = {"feature": name, "type": str(feature.value_type), "description": feature.description}
+    return line if feature.on_demand is None else line | {"expression": feature.on_demand.expression}
+
+
 def _service_document(service: FeatureService, registry: Registry) -> dict[str, object]:
+    parts = registry.resolve(service, full_feature_names=True)
     return {
         "feature_service": service.name,
         "description": service.description,
@@ -86,9 +92,6 @@ def _service_document(service: FeatureService, registry: Registry) -> dict[str, 
         "url": service.url,
         "file": service.path,
         "tags": list(service.tags),
-        "features": [
-            {"feature": f"{part.view.name}:{feature.name}", "type": str(feature.value_type), "description": feature.description}
-            for part in registry.resolve(service, full_feature_names=True)
-            for feature in part.features
-        ],
+        "request_inputs": list(dict.fromkeys(f"{each.name} {each.value_type}" for part in parts for each in part.inputs)),
+        "features": [_feature_line(f"{part.view.name}:{feature.name}", feature) for part in parts for feature in part.features],
     }

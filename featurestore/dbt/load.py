@@ -18,6 +18,7 @@ from .collector import rare_collections
 from .columns import ModelColumns, is_complete, model_columns
 from .meta import SERVICE, VIEW, FeatureViewDefaults, read_feature_view
 from .nodes import Node
+from .on_demand import ON_DEMAND, read_on_demand
 from .problems import Problems
 from .services import build_service
 from .views import TaggedModel, build_view
@@ -26,7 +27,7 @@ Describe = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
 """Asks the warehouse for the columns of relations; one that does not exist is absent from the answer."""
 
 _VIEW_NAME = re.compile(r"[\w.-]+")
-_VIEW_KEY, _SERVICE_KEY = "feature_view", "feature_service"
+_VIEW_KEY, _SERVICE_KEY, _ON_DEMAND_KEY = "feature_view", "feature_service", "on_demand"
 
 
 def load_registry(manifest: Manifest, *, defaults: FeatureViewDefaults | None = None, describe: Describe | None = None) -> Registry:
@@ -85,8 +86,10 @@ def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: 
         if not meta:
             continue
         report = problems.about(partial(_declaring_file, node, manifest), node.view_name)
-        _report_misplaced(meta, _VIEW_KEY, _SERVICE_KEY, "an exposure of type ml", report)
+        _report_misplaced(meta, (_VIEW_KEY, _ON_DEMAND_KEY), (_SERVICE_KEY,), "an exposure of type ml", report)
         if meta.get(_VIEW_KEY) in (None, False):
+            if meta.get(_ON_DEMAND_KEY) is not None:
+                report(ON_DEMAND, f"needs {VIEW} beside it: features on demand are worked out of those of a feature view.")
             continue
         if node.resource_type not in ("model", "snapshot"):
             report(VIEW, f"a {node.resource_type} cannot be a feature view. Select from it in a model, and tag that.")
@@ -97,8 +100,9 @@ def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: 
         if not _VIEW_NAME.fullmatch(node.view_name):
             report("name", "a feature view's name begins every reference and every key: letters, digits, points, dashes and underscores.")
         said = read_feature_view(meta[_VIEW_KEY], defaults, report)
+        on_demand = read_on_demand(meta.get(_ON_DEMAND_KEY), report)
         if said is not None:
-            yield TaggedModel(node, said, node.columns(), manifest.semantic_models.get(node.unique_id), report)
+            yield TaggedModel(node, said, on_demand, node.columns(), manifest.semantic_models.get(node.unique_id), report)
     for node in _disabled(manifest):
         if node.package_name == manifest.project_name and not node.is_conditional():
             report = problems.about(partial(_declaring_file, node, manifest), node.view_name)
@@ -112,13 +116,17 @@ def _disabled(manifest: Manifest) -> Iterator[Node]:
             yield node
 
 
-def _report_misplaced(meta: Mapping[str, object], right: str, wrong: str, place: str, report: Callable[[str, str], None]) -> None:
-    if wrong in meta:
-        report(f"meta.{wrong}", f"belongs on {place}.")
+def _report_misplaced(
+    meta: Mapping[str, object], right: tuple[str, ...], wrong: tuple[str, ...], place: str, report: Callable[[str, str], None]
+) -> None:
     for key in meta:
+        if key in wrong:
+            report(f"meta.{key}", f"belongs on {place}.")
+            continue
         # Only a near miss is taken for a slip: a project may have words of its own in meta.
-        if key not in (right, wrong) and difflib.get_close_matches(key, (right,), cutoff=0.9):
-            report(f"meta.{key}", f"there is no such key. Did you mean {right!r}?")
+        near = [] if key in right else difflib.get_close_matches(key, right, n=1, cutoff=0.88)
+        if near:
+            report(f"meta.{key}", f"there is no such key. Did you mean {near[0]!r}?")
 
 
 def _columns(models: Sequence[TaggedModel], describe: Describe | None, dialect: str) -> dict[str, ModelColumns]:
@@ -172,7 +180,7 @@ def _services(
         if not exposure.meta:
             continue
         report = problems.about(partial(_located, exposure.original_file_path, exposure.package_name, manifest), exposure.name)
-        _report_misplaced(exposure.meta, _SERVICE_KEY, _VIEW_KEY, "a model or a snapshot", report)
+        _report_misplaced(exposure.meta, (_SERVICE_KEY,), (_VIEW_KEY, _ON_DEMAND_KEY), "a model or a snapshot", report)
         if exposure.meta.get(_SERVICE_KEY) in (None, False):
             continue
         service = build_service(exposure, named, absent, open_views, report)

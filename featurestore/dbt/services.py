@@ -55,5 +55,5 @@ def _check(
         else:
             report(path, f"{str(reference)!r}: there is no feature view {reference.view!r}.{did_you_mean(reference.view, views)}")
     elif reference.feature != "*" and view.feature(reference.feature) is None and view.name not in open_views:
-        known = [feature.name for feature in view.features]
+        known = [feature.name for feature in view.all_features]
         report(path, f"{str(reference)!r}: {view.name} has no feature {reference.feature!r}.{did_you_mean(reference.feature, known)}")

@@ -13,6 +13,7 @@ from .aggregations import PATH, aggregated_features
 from .columns import ModelColumn, ModelColumns
 from .meta import VIEW, ViewDeclaration
 from .nodes import ColumnNode, Node, SemanticModel, as_texts
+from .on_demand import OnDemandDeclaration, on_demand_features
 from .problems import Report
 from .semantics import AmbiguousEntityError, semantic_entities, semantic_timestamp
 
@@ -26,6 +27,7 @@ class TaggedModel:
 
     node: Node
     said: ViewDeclaration
+    on_demand: OnDemandDeclaration | None
     declared: Mapping[str, ColumnNode]
     semantic: SemanticModel | None
     report: Report
@@ -46,6 +48,7 @@ def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect:
         return None
     keys = {key.name for entity in entities for key in entity.join_keys}
     node = model.node
+    features = builder.features(keys, timestamp, created)
     return FeatureView(
         name=node.view_name,
         unique_id=node.unique_id,
@@ -53,7 +56,7 @@ def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect:
         relation=node.relation,
         entities=entities,
         event_timestamp=timestamp,
-        features=builder.features(keys, timestamp, created),
+        features=features,
         created_timestamp=created,
         valid_to=validity.get("dbt_valid_to"),
         is_deleted=validity.get("dbt_is_deleted"),
@@ -76,6 +79,7 @@ def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect:
         materialized=node.config.materialized or ("snapshot" if model.is_snapshot else "table"),
         incremental_strategy=node.config.incremental_strategy,
         incremental_key=builder.incremental_key(),
+        on_demand=builder.on_demand(features, keys, timestamp),
     )
 
 
@@ -172,6 +176,18 @@ class _Builder:
             self._report(PATH, "a snapshot's rows are no events, but values that end. Aggregate events in a model.")
             return ()
         return aggregated_features(said.aggregations or (), self._columns, keys, said.available_after, self._dialect, name, self._report)
+
+    def on_demand(self, features: tuple[Feature, ...], keys: set[str], timestamp: Column) -> tuple[Feature, ...]:
+        """Those that are worked out when they are asked for."""
+        said = self._model.on_demand
+        if said is None:
+            return ()
+        others = {column.name: "it is no feature of the view: add it to `features`" for column in self._columns}
+        others.update(dict.fromkeys(keys, "it is a join key. Ask for it as an input of another name where a value depends on it"))
+        others[timestamp.name] = "it is the timestamp, and no feature"
+        # A model that is not built yet may have columns that nobody declared.
+        is_open = not self._columns.known and self._model.said.says_no_features
+        return on_demand_features(said, features, others, is_open, self._dialect, self._report)
 
     def incremental_key(self) -> tuple[str, ...]:
         """The columns of `unique_key`, where it is of columns and of no expression."""

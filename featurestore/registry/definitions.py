@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import Enum
 
 from .aggregations import EXACT_FOR, AggregateFunction, window_name
+from .expressions import OnDemand
 from .value_types import UNRESOLVED, ValueType
 
 CLEANED_UP_AFTER = timedelta(days=7)
@@ -63,7 +64,7 @@ class Aggregation:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column of a feature view, or what an aggregation makes of one."""
+    """One column of a feature view, what an aggregation makes of one, or what an expression makes of several."""
 
     name: str
     value_type: ValueType
@@ -74,6 +75,9 @@ class Feature:
 
     aggregation: Aggregation | None = None
     """How its value is worked out from events. None: it is a column."""
+
+    on_demand: OnDemand | None = None
+    """How its value is worked out when it is asked for, of other features and of what the request brings. None: it is kept."""
 
     @property
     def stored_name(self) -> str:
@@ -134,6 +138,8 @@ class FeatureView:
 
     event_timestamp: Column
     features: tuple[Feature, ...]
+    """Those that are kept: in the warehouse, and in the online store."""
+
     created_timestamp: Column | None = None
     """Breaks ties between rows of equal event time: the row created last wins."""
 
@@ -183,6 +189,9 @@ class FeatureView:
     key_version: int = 1
     """Of a view that is served: which version of its keys its rows are under. The project does not say it; a publication does."""
 
+    on_demand: tuple[Feature, ...] = ()
+    """Features that are worked out when they are asked for, and kept nowhere."""
+
     @property
     def join_keys(self) -> tuple[Column, ...]:
         """All columns that identify a row's entity key: the entities in the order of their names, each one's keys in that of theirs."""
@@ -213,12 +222,26 @@ class FeatureView:
         columns: tuple[Column | Feature, ...] = (*self.join_keys, self.event_timestamp, *self.features)
         return tuple(column.name for column in columns if column.value_type == UNRESOLVED)
 
+    @property
+    def all_features(self) -> tuple[Feature, ...]:
+        """What can be asked for by name: the features that are kept, which `view:*` means, then those on demand.
+
+        A star leaves the latter out: what they need of a request is theirs to say, and may change with an expression.
+        """
+        return (*self.features, *self.on_demand)
+
+    @property
+    def request_inputs(self) -> tuple[Column, ...]:
+        """What requests have to bring for its features on demand, in the order of the names."""
+        found = {name: kind for feature in self.on_demand if feature.on_demand for name, kind in feature.on_demand.inputs.items()}
+        return tuple(Column(name, found[name]) for name in sorted(found))
+
     def feature(self, name: str) -> Feature | None:
         """The feature of that name, or None. Its case matters only where two features differ by nothing else."""
-        exact = next((feature for feature in self.features if feature.name == name), None)
+        exact = next((feature for feature in self.all_features if feature.name == name), None)
         if exact is not None:
             return exact
-        folded = [feature for feature in self.features if feature.name.casefold() == name.casefold()]
+        folded = [feature for feature in self.all_features if feature.name.casefold() == name.casefold()]
         return folded[0] if len(folded) == 1 else None
 
 

@@ -10,7 +10,18 @@ from featurestore.errors import FeatureNameCollisionError, RequestError, Unknown
 
 from .definitions import Entity, Feature, FeatureReference, FeatureService, FeatureView
 from .references import parse_reference
-from .value_types import UNRESOLVED
+from .value_types import UNRESOLVED, ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInput:
+    """A value that a request has to bring for each of its rows."""
+
+    name: str
+    value_type: ValueType
+    needed_by: str
+    """The reference of a feature that needs it."""
+
 
 PRIVATE = "private"
 """dbt's `access` of a model that only its own group may refer to."""
@@ -24,6 +35,35 @@ class RequestedView:
     features: tuple[Feature, ...]
     output_names: tuple[str, ...]
     """One for each feature, in the same order: `orders_7d`, or `customer_orders__orders_7d` with full names."""
+
+    @property
+    def read(self) -> RequestedView:
+        """What is read of the view for it: the features that are kept, those too that only expressions need, and none on demand.
+
+        The latter have their own name where nothing that was asked for has it.
+        """
+        kept = {feature.name: output for feature, output in zip(self.features, self.output_names, strict=True) if feature.on_demand is None}
+        needed = {name for feature in self.features if feature.on_demand for name in feature.on_demand.features}
+        taken = {output.casefold() for output in self.output_names}
+        for feature in self.view.features:
+            if feature.name in needed and feature.name not in kept:
+                kept[feature.name] = _unused(feature.name, taken)
+        by_name = {feature.name: feature for feature in (*self.view.features, *self.features)}
+        return RequestedView(self.view, tuple(by_name[name] for name in kept), tuple(kept.values()))
+
+    @property
+    def inputs(self) -> tuple[RequestInput, ...]:
+        """What the request has to bring for its features on demand, each once."""
+        found: dict[str, RequestInput] = {}
+        for feature in self.features:
+            for name, value_type in (feature.on_demand.inputs if feature.on_demand else {}).items():
+                found.setdefault(name, RequestInput(name, value_type, f"{self.view.name}:{feature.name}"))
+        return tuple(found.values())
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """Features on demand that cannot be worked out yet: the types of what they need are not known."""
+        return tuple(feature.name for feature in self.features if feature.on_demand and not feature.on_demand.tree.resolved)
 
 
 @dataclass(frozen=True)
@@ -108,7 +148,7 @@ class Registry:
                 continue
             feature = view.feature(reference.feature)
             if feature is None:
-                known = (known_feature.name for known_feature in view.features)
+                known = (known_feature.name for known_feature in view.all_features)
                 raise UnknownNameError(f"feature of {view.name!r}", reference.feature, known)
             chosen[feature.name] = feature
         if not wanted:
@@ -171,6 +211,16 @@ class Registry:
         if not found:
             raise UnknownNameError("feature view" if method == "name" else method, value, known)
         return found
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """`name`, or `name_2`, `name_3`, … where that is taken, and it is taken from then on."""
+    candidate, number = name, 1
+    while candidate.casefold() in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    taken.add(candidate.casefold())
+    return candidate
 
 
 def _refuse_colliding_names(requested: tuple[RequestedView, ...]) -> None:

@@ -4,7 +4,7 @@ The document is `{"format": …, "project": …, "views": [...], "services": [..
 in `definitions`; a field at its default is left out; types are in their text form, durations in microseconds. The same registry
 gives the same bytes. A reader ignores fields it does not know, so a newer writer may add some; what an older reader could not serve
 rightly by ignoring it raises the format number instead: format 2 has aggregations, format 3 views whose rows are under another version
-of their keys than the first. A document has the least format that says all of it.
+of their keys than the first, format 4 features on demand. A document has the least format that says all of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .definitions import FeatureService, FeatureView
 from .registry import Registry
 from .value_types import ValueType, parse_value_type
 
-FORMAT = 3
+FORMAT = 4
 
 _Record = TypeVar("_Record")
 _Converter = Callable[[Any], Any]
@@ -62,6 +62,8 @@ def from_json(data: bytes) -> Registry:
 
 
 def _least_format(registry: Registry) -> int:
+    if any(view.on_demand for view in registry.views):
+        return 4
     if any(view.key_version != 1 for view in registry.views):
         return 3
     return 2 if any(view.aggregated for view in registry.views) else 1

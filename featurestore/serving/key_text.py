@@ -1,4 +1,4 @@
-"""Join keys written as text, as a command line or a URL has them, into the typed values that a key needs."""
+"""Join keys and inputs written as text, as a command line or a URL has them, into the typed values that a request needs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,37 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 
-from featurestore.errors import EntityKeyError, did_you_mean
-from featurestore.registry.definitions import Column
-from featurestore.registry.value_types import BooleanType, BytesType, DateType, DecimalType, IntegerType, TimestampType, ValueType
+from featurestore.errors import EntityKeyError, RequestError, did_you_mean
+from featurestore.registry.registry import RequestedView
+from featurestore.registry.value_types import (
+    BooleanType,
+    BytesType,
+    DateType,
+    DecimalType,
+    FloatType,
+    IntegerType,
+    TimestampType,
+    ValueType,
+)
 from featurestore.timestamps import parse_instant
 
 
-def entity_row(texts: Mapping[str, str], join_keys: Sequence[Column]) -> dict[str, object]:
-    """The entity row that those texts spell. Raises EntityKeyError naming the key and what its text must look like."""
-    types = {key.name: key.value_type for key in join_keys}
+def entity_row(texts: Mapping[str, str], requested: Sequence[RequestedView]) -> dict[str, object]:
+    """The entity row that those texts spell: the join keys of what is asked for, and the inputs that it needs.
+
+    Raises EntityKeyError and RequestError naming the key or the input and what its text must look like.
+    """
+    keys = {key.name: key.value_type for part in requested for key in part.view.join_keys}
+    inputs = {each.name: each for part in reversed(requested) for each in part.inputs}
+    types = {**{name: each.value_type for name, each in inputs.items()}, **keys}
     for name in texts:
         if name not in types:
-            raise EntityKeyError(f"{name!r} is no join key of these features.{did_you_mean(name, types)}")
+            what = "no join key and no input" if inputs else "no join key"
+            raise EntityKeyError(f"{name!r} is {what} of these features.{did_you_mean(name, types)}")
     for name in types:
         if name not in texts:
+            if name not in keys:
+                raise RequestError(f"The input {name!r}, which {inputs[name].needed_by!r} needs, is missing. Add {name}=….")
             raise EntityKeyError(f"The join key {name!r} is missing. Add {name}=….")
     return {name: parse_key(name, text, types[name]) for name, text in texts.items()}
 
@@ -37,6 +54,8 @@ def parse_key(name: str, text: str, value_type: ValueType) -> object:
 def _reader(value_type: ValueType) -> tuple[Callable[[str], object], str]:
     if isinstance(value_type, IntegerType):
         return int, "42"
+    if isinstance(value_type, FloatType):
+        return float, "0.5"
     if isinstance(value_type, BooleanType):
         return lambda text: {"true": True, "false": False}[text.lower()], "true"
     if isinstance(value_type, DateType):

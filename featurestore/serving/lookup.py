@@ -19,9 +19,11 @@ from featurestore.codec.layout import RowSchema
 from featurestore.codec.steps import read_fields
 from featurestore.errors import EntityKeyError, RequestError, did_you_mean
 from featurestore.registry.definitions import Column, FeatureView
-from featurestore.registry.registry import Registry, RequestedView
+from featurestore.registry.registry import Registry, RequestedView, RequestInput
 from featurestore.timestamps import duration_micros, to_micros
 
+from .inputs import TypedInputs, typed_inputs
+from .on_demand import WorkedOut
 from .online_features import OnlineFeatures, Status, ViewAnswer
 from .steps import Held, Steps
 
@@ -50,6 +52,9 @@ class RequestedRows:
     steps: Steps | None = None
     """Of a view of aggregations: how the values that hold now are found among those that a row has."""
 
+    on_demand: WorkedOut | None = None
+    """How features on demand are worked out from what is read. None: there are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class OnlineRequest:
@@ -68,6 +73,9 @@ class OnlineRequest:
 
     registry: Registry
     """In which it was looked up."""
+
+    inputs: tuple[RequestInput, ...] = ()
+    """What the request has to bring for features on demand; one that several views need may be named more than once."""
 
     @property
     def views(self) -> tuple[FeatureView, ...]:
@@ -89,6 +97,8 @@ class Lookup(NamedTuple):
     found_at: Sequence[Sequence[int] | None]
     """For each part, which entity rows its keys belong to. None: all of them."""
 
+    inputs: TypedInputs
+
 
 def prepare_request(project: str, requested: Sequence[RequestedView], registry: Registry) -> OnlineRequest:
     """Resolve a choice of features for reading. Raises RequestError for a view that is not online."""
@@ -97,16 +107,26 @@ def prepare_request(project: str, requested: Sequence[RequestedView], registry: 
     for wanted in requested:
         view = wanted.view
         refuse_offline(view)
-        decoder = RowDecoder(view.name, read_fields(wanted.features) if view.aggregated else wanted.features)
+        if wanted.unresolved:
+            raise RequestError(
+                f"{view.name}:{wanted.unresolved[0]} cannot be worked out: when the registry was published, the types of what it needs "
+                "were not known. Build the model, and run: fsdbt materialize"
+            )
+        read = wanted.read
+        decoder = RowDecoder(view.name, read_fields(read.features) if view.aggregated else read.features)
         decoder.learn(RowSchema.of(view))
         output = tuple(Column(name, feature.value_type) for name, feature in zip(wanted.output_names, wanted.features, strict=True))
         ttl = None if view.ttl is None else duration_micros(view.ttl)
         spelling = spellings.setdefault(view.join_keys, len(spellings))
-        steps = Steps.of(wanted.features) if view.aggregated else None
-        parts.append(RequestedRows(view.name, spelling, key_space(project, view), ttl, decoder, output, wanted.output_names, steps))
+        steps = Steps.of(read.features) if view.aggregated else None
+        on_demand = WorkedOut.of(wanted)
+        parts.append(
+            RequestedRows(view.name, spelling, key_space(project, view), ttl, decoder, output, wanted.output_names, steps, on_demand)
+        )
     join_keys = {key.name: key for keys in spellings for key in keys}
     names = frozenset(column.name for part in parts for column in part.features)
-    return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names, tuple(requested), registry)
+    inputs = tuple(needed for wanted in requested for needed in wanted.inputs)
+    return OnlineRequest(tuple(parts), tuple(spellings), tuple(join_keys.values()), names, tuple(requested), registry, inputs)
 
 
 def refuse_offline(view: FeatureView) -> None:
@@ -118,14 +138,16 @@ def refuse_offline(view: FeatureView) -> None:
 def plan_lookup(request: OnlineRequest, entity_rows: EntityRows) -> Lookup:
     """Which keys answer that request.
 
-    Raises EntityKeyError for a join key that is missing or of the wrong type, RequestError for rows of another shape.
+    Raises EntityKeyError for a join key that is missing or of the wrong type, RequestError for rows of another shape, and for an input of
+    a feature on demand that is missing or of the wrong type.
     """
     columns, count = _columns(request, entity_rows)
     spelled = [_spell(join_keys, columns, count) for join_keys in request.spellings]
     keys: list[bytes] = []
     for part in request.parts:
         keys += part.space.keys(spelled[part.spelling][0])
-    return Lookup(request, count, columns, keys, [spelled[part.spelling][1] for part in request.parts])
+    found_at = [spelled[part.spelling][1] for part in request.parts]
+    return Lookup(request, count, columns, keys, found_at, typed_inputs(request.inputs, columns))
 
 
 def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> OnlineFeatures:
@@ -134,7 +156,11 @@ def assemble(lookup: Lookup, rows: Sequence[bytes | None], now: datetime) -> Onl
     answers, start = [], 0
     for part, positions in zip(lookup.request.parts, lookup.found_at, strict=True):
         stop = start + (lookup.row_count if positions is None else len(positions))
-        answers.append(_answer(part, rows[start:stop], positions, lookup.row_count, now_micros))
+        answer = _answer(part, rows[start:stop], positions, lookup.row_count, now_micros)
+        if part.on_demand is not None:
+            columns = part.on_demand.columns(answer.columns, lookup.inputs, lookup.row_count, now)
+            answer = answer._replace(columns=columns)
+        answers.append(answer)
         start = stop
     return OnlineFeatures(lookup.entity_columns, lookup.request.join_keys, answers)
 
@@ -232,6 +258,9 @@ def _of_rows(request: OnlineRequest, rows: Sequence[Mapping[str, object]]) -> di
         for key in request.join_keys:
             if key.name in names and key.name not in row:
                 raise EntityKeyError(f"Join key {key.name!r} is missing from entity row {number}: {dict(row)!r}.")
+        for needed in request.inputs:
+            if needed.name in names and needed.name not in row:
+                raise RequestError(f"Input {needed.name!r}, which {needed.needed_by!r} needs, is missing from entity row {number}.")
     return {name: [row.get(name) for row in rows] for name in names}
 
 

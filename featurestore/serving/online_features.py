@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Status(str, Enum):
-    """How a value came about. Only a PRESENT value is not null."""
+    """How a value came about. Only a PRESENT value is not null.
+
+    A feature on demand is PRESENT where its expression has a value, whatever became of the row that it reads, and else as that row is.
+    """
 
     PRESENT = "PRESENT"
     NULL_VALUE = "NULL_VALUE"
@@ -48,14 +51,16 @@ class ViewAnswer(NamedTuple):
     """In microseconds; None where nothing was found."""
 
     without_values: Sequence[Status | None] | None
-    """NOT_FOUND or OUTSIDE_MAX_AGE where a row has no values. None: every row has them."""
+    """NOT_FOUND or OUTSIDE_MAX_AGE where the view has no values for a row. None: it has them for every row."""
 
     def statuses(self, column: Sequence[Any]) -> list[Status]:
         """The status of each value of a column."""
-        given = [Status.NULL_VALUE if value is None else Status.PRESENT for value in column]
         if self.without_values is None:
-            return given
-        return [status or value_status for status, value_status in zip(self.without_values, given, strict=True)]
+            return [Status.NULL_VALUE if value is None else Status.PRESENT for value in column]
+        return [
+            Status.PRESENT if value is not None else status or Status.NULL_VALUE
+            for status, value in zip(self.without_values, column, strict=True)
+        ]
 
 
 class OnlineFeatures:

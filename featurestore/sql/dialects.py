@@ -225,6 +225,24 @@ class Dialect:
     byte_order: str | None = None
     """The collation that orders text by its bytes, where text is ordered otherwise unless told so."""
 
+    works_out_on_demand: bool = False
+    """Whether its SQL is known to answer an expression of a feature on demand as the serving path does, to the last bit."""
+
+    raises_on_float_range: bool = False
+    """Whether arithmetic of floats is an error where its answer is infinite, or too small to be told from zero."""
+
+    try_cast: bool = True
+    """Whether there is a TRY_CAST that is null where a number does not fit. Elsewhere it is asked first."""
+
+    rounds_floats_half_away: bool = True
+    """Whether ROUND of a float takes halves away from zero. Elsewhere it is put together from TRUNC."""
+
+    short_decimal_products: bool = False
+    """Whether a product of two decimals of up to 18 digits is an error where it has more itself."""
+
+    casts_long_decimals_exactly: bool = True
+    """Whether a decimal of more than 15 digits becomes the nearest float. Elsewhere its text does."""
+
     longest_name: int | None = None
     """How many bytes of a name count, where that is few: two names that begin alike are the same name."""
 
@@ -263,6 +281,9 @@ _DIALECTS = {
             distinct_in_frame=True,
             wide_integer="HUGEINT",
             casts_floats_exactly=True,
+            works_out_on_demand=True,
+            short_decimal_products=True,
+            casts_long_decimals_exactly=False,
         ),
         Dialect(
             "postgres",
@@ -278,6 +299,10 @@ _DIALECTS = {
             hashed_as=HashedRow.TEXT,
             range_frame=Microseconds.EXTRACT_EPOCH,
             wide_integer="NUMERIC",
+            works_out_on_demand=True,
+            raises_on_float_range=True,
+            try_cast=False,
+            rounds_floats_half_away=False,
             session=("SET TIME ZONE 'UTC'",),
         ),
         Dialect(

@@ -38,7 +38,7 @@ DATAFRAME, MODEL, SQL = "dataframe", "model", "sql"
 _DESCRIBING = frozenset(
     {
         *("name", "path", "description", "tags", "group", "access", "owner", "is_latest_version", "deprecation_date"),
-        *("online", "exact_for", "features"),
+        *("online", "exact_for", "features", "on_demand"),
     }
 )
 """What is said of a view or feature without any value of a training set depending on it, or is said elsewhere in the lock."""
@@ -271,4 +271,6 @@ def _defined(record: FeatureView | Feature) -> dict[str, Any]:
         plain.update((name, format_duration(getattr(record, name))) for name in ("ttl", "available_after") if name in plain)
     elif record.aggregation is not None:
         plain["aggregation"] = str(record.aggregation)
+    elif record.on_demand is not None:
+        plain["on_demand"] = record.on_demand.expression
     return plain

@@ -69,7 +69,7 @@ def still_there(lock: Lock, registry: Registry) -> tuple[RequestedView, ...]:
         except UnknownNameError:
             continue
         # A plain name may mean another version by now, and another spelling another feature.
-        if view.name == each.view and any(feature.name == each.feature for feature in view.features):
+        if view.name == each.view and any(feature.name == each.feature for feature in view.all_features):
             found.setdefault(view.name, []).append(each.reference)
     references = [reference for of_view in found.values() for reference in of_view]
     return registry.resolve(references, full_feature_names=lock.request.full_feature_names) if references else ()

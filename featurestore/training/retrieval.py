@@ -61,6 +61,12 @@ def historical_features(
         event_timestamp: the spine's timestamp column.
         origin: says what the lock of a file holds of the project and the request. None: files have no lock.
     """
+    for requested in views:
+        if requested.unresolved:
+            raise RequestError(
+                f"{requested.view.name}:{requested.unresolved[0]} cannot be worked out: the types of what it needs are not known. "
+                f"Run `dbt build --select {requested.view.name}`, or declare their data_type under `columns`."
+            )
     return RetrievalJob(warehouse, tuple(views), spine_source(entity_df, relation_of, warehouse.dialect), event_timestamp, origin)
 
 
@@ -171,8 +177,9 @@ class RetrievalJob:
             yield _prepare(self, session, self.spine.put(session, use), use, point)
 
     def _use(self, *, whole: bool = False, first_rows: int | None = None) -> SpineUse:
-        join_keys = frozenset(key.name for requested in self.views for key in requested.view.join_keys)
-        return SpineUse(self.event_timestamp, join_keys, whole, first_rows)
+        join_keys = {key.name for requested in self.views for key in requested.view.join_keys}
+        inputs = {needed.name for requested in self.views for needed in requested.inputs}
+        return SpineUse(self.event_timestamp, frozenset(join_keys | inputs), whole, first_rows)
 
     def _batches(self, first_rows: int | None = None) -> Iterator[pa.RecordBatch | pa.Schema]:
         """The schema, then the batches."""
@@ -243,7 +250,9 @@ def _decision(
     view_rows = _view_rows(session, requested)
     if not requested.view.aggregated:
         return decide(requested.view, dialect, spine_rows, view_rows, indexed=_is_indexed(session, requested.view, loaded, dialect))
-    return decide_windows(requested, dialect, spine_rows, view_rows, crowd_of(session, requested.view, loaded, dialect, event_timestamp))
+    return decide_windows(
+        requested.read, dialect, spine_rows, view_rows, crowd_of(session, requested.view, loaded, dialect, event_timestamp)
+    )
 
 
 def _view_rows(session: WarehouseSession, requested: RequestedView) -> int | None:

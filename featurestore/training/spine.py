@@ -13,12 +13,13 @@ from sqlglot import exp
 
 from featurestore.errors import EntityDataframeError, did_you_mean
 from featurestore.registry.definitions import Column, FeatureView
-from featurestore.registry.registry import RequestedView
+from featurestore.registry.registry import RequestedView, RequestInput
 from featurestore.registry.value_types import (
     BooleanType,
     BytesType,
     DateType,
     DecimalType,
+    FloatType,
     IntegerType,
     StringType,
     TimestampType,
@@ -53,7 +54,9 @@ class SpineUse:
     """What a job needs of its spine in the warehouse."""
 
     event_timestamp: str
-    join_keys: frozenset[str]
+    needed: frozenset[str]
+    """The join keys, and the inputs of features on demand."""
+
     whole: bool = False
     """Whether all its columns are needed there, because the answer stays there."""
 
@@ -62,7 +65,7 @@ class SpineUse:
 
     def travels(self, column: str) -> bool:
         """Whether a column of that name goes into the warehouse."""
-        return self.whole or column == self.event_timestamp or column in self.join_keys
+        return self.whole or column == self.event_timestamp or column in self.needed
 
 
 class SpineSource(Protocol):
@@ -136,6 +139,8 @@ def checked_spine(loaded: LoadedSpine, views: tuple[RequestedView, ...], event_t
     for requested in views:
         for key in requested.view.join_keys:
             _check_key(columns, requested.view, key)
+        for needed in requested.inputs:
+            _check_input(columns, needed)
         _check_names(columns, requested)
     if shown and loaded.text is not None:
         return Spine(loaded.text, loaded.columns, event_timestamp)
@@ -163,6 +168,35 @@ def _check_key(columns: dict[str, Column], view: FeatureView, key: Column) -> No
             f"The entity dataframe's column {key.name!r} holds {given}, but it is {key.value_type} in feature view {view.name!r}. "
             "Convert one to the other's type."
         )
+
+
+def _check_input(columns: dict[str, Column], needed: RequestInput) -> None:
+    if needed.name not in columns:
+        near = did_you_mean(needed.name, columns)
+        raise EntityDataframeError(
+            f"The entity dataframe has no column {needed.name!r}, an input of type {needed.value_type} that "
+            f"{needed.needed_by!r} needs.{near}"
+        )
+    given = columns[needed.name].value_type
+    if not _is_exactly(given, needed.value_type):
+        raise EntityDataframeError(
+            f"The entity dataframe's column {needed.name!r} holds {given}, but {needed.needed_by!r} takes it as {needed.value_type}. "
+            "Convert it first, or declare the input with that type."
+        )
+
+
+def _is_exactly(given: ValueType, wanted: ValueType) -> bool:
+    """Whether values of one type are values of the other, as far as they fit into it."""
+    match given, wanted:
+        case (UnresolvedType(), _):
+            return True
+        case (IntegerType(), IntegerType() | DecimalType() | FloatType()) | (DecimalType(), FloatType()) | (FloatType(), FloatType()):
+            return True
+        case (DecimalType(_, scale), DecimalType(_, most)):
+            return scale <= most
+        case (TimestampType() | DateType(), TimestampType()):
+            return True
+    return type(given) is type(wanted)
 
 
 def _check_names(columns: dict[str, Column], requested: RequestedView) -> None:

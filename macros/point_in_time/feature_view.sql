@@ -14,6 +14,7 @@
     'available_after': declared.available_after,
     'as_known': declared.late_data == 'as_known',
     'relation': relation,
+    'on_demand': declared.on_demand,
   } -%}
   {%- if not declared.entity_keys -%}
     {{ featurestore._refuse("'" ~ view.name ~ "' names no entity. Say what its rows describe, like `entities: {customer: customer_id}`.") }}

@@ -128,6 +128,12 @@
         ) }}
       {%- endif -%}
     {%- else -%}
+      {%- if name | lower in view.on_demand | map('lower') -%}
+        {{ featurestore._refuse(
+          "'" ~ view.name ~ ":" ~ name ~ "' is worked out on demand, and no macro can read its expression. Leave it out here, or make the"
+          ~ " training set with `fsdbt train`, or with `get_historical_features(…).to_table(…)`."
+        ) }}
+      {%- endif -%}
       {%- set feature = featurestore._column_named(name, view.features) -%}
       {%- if not feature and view.columns_known -%}
         {{ featurestore._refuse(

@@ -35,6 +35,7 @@
     'late_data': (said.get('late_data') or defaults.get('late_data') or 'as_event') if created else 'as_event',
     'features': said.get('features'),
     'aggregations': said.get('aggregations'),
+    'on_demand': (((config.get('meta') or node.get('meta') or {}).get('on_demand') or {}).get('features') or {}).keys() | list,
     'valid_to': snapshot.get('dbt_valid_to'),
     'is_deleted': snapshot.get('dbt_is_deleted') if config.get('hard_deletes') == 'new_record' else none,
     'snapshot_columns': snapshot.values() | list,

@@ -20,10 +20,19 @@ from featurestore.registry.definitions import (
     Owner,
     Relation,
 )
+from featurestore.registry.expressions import Expression, OnDemand, Operation
 from featurestore.registry.registry import Registry
 from featurestore.registry.snapshot import from_json, to_json
 from featurestore.registry.value_types import DATE, FLOAT64, INT64, STRING, TIMESTAMP, UNRESOLVED, DecimalType, ListType, StructType
 
+TIP = Expression(
+    Operation.DIVIDE,
+    FLOAT64,
+    (
+        Expression(Operation.CAST, FLOAT64, (Expression(Operation.INPUT, DecimalType(10, 2), text="tip"),)),
+        Expression(Operation.NULLIF, FLOAT64, (Expression(Operation.LITERAL, FLOAT64, text="0.5"), Expression(Operation.LITERAL, FLOAT64))),
+    ),
+)
 PLAIN = FeatureView(
     name="customer_orders",
     unique_id="model.shop.customer_orders",
@@ -52,6 +61,7 @@ FULL = FeatureView(
     available_after=timedelta(hours=1),
     late_data=LateData.AS_KNOWN,
     exact_for=timedelta(hours=6),
+    max_shrink=0.25,
     online=False,
     description="Fares.",
     tags=("a", "b"),
@@ -65,6 +75,7 @@ FULL = FeatureView(
     incremental_strategy="merge",
     incremental_key=("trip_no", "vendor_id"),
     key_version=3,
+    on_demand=(Feature("tipped", FLOAT64, "Of the fare.", ("money",), on_demand=OnDemand("tip / nullif(0.5, null)", TIP)),),
 )
 PAYMENTS = FeatureView(
     name="payments",
@@ -136,12 +147,16 @@ def test_aggregations_come_back_and_older_readers_refuse_them() -> None:
 
 def test_an_older_reader_refuses_views_whose_rows_are_under_other_keys_than_it_would_look_for() -> None:
     assert json.loads(to_json(Registry("shop", (dataclasses.replace(PAYMENTS, key_version=2),))))["format"] == 3
-    assert json.loads(to_json(Registry("shop", (dataclasses.replace(FULL, key_version=1),))))["format"] == 1
+    assert json.loads(to_json(Registry("shop", (dataclasses.replace(FULL, key_version=1, on_demand=()),))))["format"] == 1
+
+
+def test_readers_that_know_no_features_on_demand_refuse_them() -> None:
+    assert json.loads(to_json(SHOP))["format"] == 4, "such a reader would say that there is no such feature"
 
 
 def test_a_newer_format_says_to_upgrade() -> None:
-    document = json.loads(to_json(SHOP)) | {"format": 4}
-    with pytest.raises(OnlineStoreError, match=r"format 4, and this version reads up to 3\. Upgrade featurestore"):
+    document = json.loads(to_json(SHOP)) | {"format": 5}
+    with pytest.raises(OnlineStoreError, match=r"format 5, and this version reads up to 4\. Upgrade featurestore"):
         from_json(json.dumps(document).encode())
 
 

@@ -209,7 +209,7 @@ def _scopes(
 ) -> Iterator[tuple[ViewScope, RequestedView]]:
     for requested, prefix in zip(join.views, _prefixes(join, dialect), strict=True):
         history = History(requested.view, history_names(requested.view, (names.row_number, names.asked_at)), dialect)
-        yield ViewScope(history, names, plans[requested.view.name], prefix), requested
+        yield ViewScope(history, names, plans[requested.view.name], prefix), requested.read
 
 
 def _answer(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.Select:
@@ -218,15 +218,19 @@ def _answer(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.S
     query = exp.select(*(column(spine_column.name, names.spine) for spine_column in own)).from_(table(names.spine))
     for requested, prefix in zip(join.views, _prefixes(join, dialect), strict=True):
         values = f"{prefix}_values"
-        query = query.select(*_outputs(join, requested, values, names), copy=False)
+        query = query.select(*_outputs(join, requested, values, names, dialect), copy=False)
         on = column(names.row_number, values).eq(column(names.row_number, names.spine))
         query = joined(query, table(values), [on], "LEFT")
     return query.order_by(ascending(column(names.row_number, names.spine)), copy=False)
 
 
-def _outputs(join: PointInTimeJoin, requested: RequestedView, values: str, names: SpineNames) -> Iterator[exp.Expression]:
+def _outputs(join: PointInTimeJoin, requested: RequestedView, values: str, names: SpineNames, dialect: Dialect) -> Iterator[exp.Expression]:
+    from .on_demand import Places, worked_out
+
     for feature, name in zip(requested.features, requested.output_names, strict=True):
-        if join.boxed and is_nested(feature.value_type):
+        if feature.on_demand is not None:
+            yield named(worked_out(feature.on_demand, Places(join.spine, names.spine, requested.read, values), dialect), name)
+        elif join.boxed and is_nested(feature.value_type):
             seen = exp.If(this=not_null(column(names.row_number, values)), true=exp.array(column(name, values)))
             yield named(exp.Case(ifs=[seen], default=exp.array()), name)
         else:
@@ -278,7 +282,7 @@ def _spine_names(join: PointInTimeJoin) -> SpineNames:
     for requested in join.views:
         columns += [feature.name for feature in requested.view.features]
         columns += [key.name for key in requested.view.join_keys]
-        columns += requested.output_names
+        columns += [*requested.output_names, *requested.read.output_names]
     taken = [*relations, *_tables_of(join.spine.source)]
     return SpineNames(
         spine=unused("spine", taken),
