@@ -16,7 +16,7 @@ from featurestore.dbt.meta import FeatureViewDefaults
 from featurestore.errors import DeclarationError
 from featurestore.registry.definitions import Column, LateData, Relation
 from featurestore.registry.registry import Registry
-from featurestore.registry.value_types import INT64, STRING, TIMESTAMP, UNRESOLVED
+from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP, UNRESOLVED
 
 
 def load(tmp_path: Path, content: Mapping[str, Any], **options: Any) -> Registry:
@@ -31,6 +31,7 @@ def problems(tmp_path: Path, content: Mapping[str, Any], **options: Any) -> list
 
 HERE = Path(__file__).parent
 BAD_VIEWS = yaml.safe_load((HERE / "bad_feature_views.yml").read_text())
+BAD_ON_DEMAND = yaml.safe_load((HERE / "bad_on_demand.yml").read_text())
 BAD_SERVICES = yaml.safe_load((HERE / "bad_feature_services.yml").read_text())
 
 
@@ -39,6 +40,43 @@ def test_a_wrong_feature_view_is_named_in_one_line(tmp_path: Path, row: Mapping[
     columns = {name: kind for name, kind in (COLUMNS | row.get("columns", {})).items() if kind}
     found = problems(tmp_path, manifest(model("customer_orders", row["says"], columns)))
     assert f"models/features.yml: customer_orders: {row['line']}" in found
+
+
+@pytest.mark.parametrize("row", BAD_ON_DEMAND, ids=[row["line"][:70] for row in BAD_ON_DEMAND])
+def test_a_wrong_feature_on_demand_is_named_in_one_line(tmp_path: Path, row: Mapping[str, Any]) -> None:
+    assert f"models/features.yml: customer_orders: {row['line']}" in problems(tmp_path, on_demand(row["says"]))
+
+
+def on_demand(said: object, **declared: Any) -> dict[str, Any]:
+    """A project whose view has those features on demand."""
+    orders = model("customer_orders", CUSTOMER, {**COLUMNS, "mean": "double", "embedding": "double[]"}, **declared)
+    orders["config"]["meta"]["on_demand"] = said
+    return manifest(orders)
+
+
+def test_features_on_demand_are_features_that_are_not_kept(tmp_path: Path) -> None:
+    said = {"inputs": {"amount": "double"}, "features": {"ratio": "amount / Mean", "more": {"expression": "orders_7d", "data_type": "int"}}}
+    view = load(tmp_path, on_demand(said)).view("customer_orders")
+    assert [feature.name for feature in view.features] == ["orders_7d", "mean", "embedding"]
+    assert [(feature.name, str(feature.value_type)) for feature in view.on_demand] == [("ratio", "float64"), ("more", "int32")]
+    assert view.request_inputs == (Column("amount", FLOAT64),)
+
+
+def test_of_a_model_that_is_not_built_yet_any_name_is_believed(tmp_path: Path) -> None:
+    said = {"features": {"ratio": "orders_30d / nullif(orders_7d, 0)"}}
+    view = load(tmp_path, on_demand(said, contract=False)).view("customer_orders")
+    assert not view.on_demand[0].on_demand.tree.resolved
+
+
+def test_features_on_demand_stand_beside_a_feature_view(tmp_path: Path) -> None:
+    alone = model("customer_orders")
+    alone["config"]["meta"]["on_demand"] = {"features": {"ratio": "1"}}
+    (problem,) = problems(tmp_path, manifest(alone))
+    assert problem.endswith("needs meta.feature_view beside it: features on demand are worked out of those of a feature view.")
+    (problem,) = problems(
+        tmp_path, manifest(model("customer_orders", CUSTOMER, config={"meta": {"feature_view": CUSTOMER, "on_demnd": {}}}))
+    )
+    assert problem.endswith("meta.on_demnd: there is no such key. Did you mean 'on_demand'?")
 
 
 @pytest.mark.parametrize("row", BAD_SERVICES, ids=[row["line"][:70] for row in BAD_SERVICES])

@@ -15,9 +15,11 @@ from featurestore.dbt.aggregations import AGGREGATION_KEYS
 from featurestore.dbt.artifacts import read_manifest
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.meta import DEFAULTS_KEYS, SERVICE_KEYS, VIEW_KEYS
+from featurestore.dbt.on_demand import FEATURE_KEYS, ON_DEMAND_KEYS
 from featurestore.dbt.project import DbtProject
 from featurestore.registry.aggregations import AggregateFunction
 from featurestore.registry.definitions import LateData
+from featurestore.sql.on_demand.operations import FUNCTIONS
 from featurestore.sql.types import parse_data_type
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -106,8 +108,9 @@ def test_the_examples_become_feature_views_and_services(tmp_path: Path) -> None:
         for said in block.get("exposures", ()):
             exposures.append(exposure(said.pop("name"), [], config=said.pop("config"), kind=said.pop("type"), owner=said["owner"]))
     registry = load_registry(read_manifest(write_manifest(tmp_path / "manifest.json", manifest(*nodes, exposures=exposures))))
-    assert [view.name for view in registry.views] == ["customer_orders", "customer_profile", "device_health", "payments"]
+    assert [view.name for view in registry.views] == ["customer_orders", "customer_profile", "customer_spend", "device_health", "payments"]
     assert len(registry.view("payments").features) == 8 * 3 + 2
+    assert [feature.name for feature in registry.view("customer_spend").on_demand] == ["amount_ratio", "is_large", "amount_cents"]
     assert [feature.name for feature in registry.view("customer_orders").features] == ["orders_7d", "amount_7d"]
     assert [service.name for service in registry.services] == ["churn_model"]
 
@@ -119,3 +122,17 @@ def test_the_examples_of_settings_can_be_set(tmp_path: Path, monkeypatch: pytest
     assert config.load_settings(DbtProject(tmp_path, "shop", vars=whole["vars"]), "dev", {}).online_store == "redis://:x@cache:6379/0"
     for target, url in (("prod", "redis://prod"), ("dev", "sqlite:///online_store.db")):
         assert config.load_settings(DbtProject(tmp_path, "shop", vars={"featurestore": per_target}), target, {}).online_store == url
+
+
+def test_the_keys_of_features_on_demand_are_those_documented() -> None:
+    described = section(METADATA, "## Features on demand")
+    assert first_column(described) == list(ON_DEMAND_KEYS)
+    assert first_column(described[described.index("| key of a feature |") - 1 :]) == list(FEATURE_KEYS)
+
+
+def test_the_functions_of_an_expression_are_those_documented() -> None:
+    table = section((REFERENCE / "on-demand.md").read_text(), "## What an expression may say").partition("\n| |")[2]
+    named = set(re.findall(r"`([a-z_]+)", table[: table.index("\n\n")]))
+    assert set(FUNCTIONS) <= named, "each function is named"
+    syntax = {"between", "in", "is", "and", "or", "not", "case", "interval", "extract", "cast", "x"}
+    assert named - set(FUNCTIONS) <= syntax, "and nothing else is"

@@ -120,6 +120,7 @@ def test_it_compiles_before_anything_is_built(project: Path, tmp_path: Path) -> 
             "There is no feature service 'chrun_model', an exposure with meta.feature_service. Did you mean 'churn_model'?",
         ),
         ("unknown_feature", "Feature view 'customer_orders' has no feature 'order_7d'. Did you mean 'orders_7d'?"),
+        ("on_demand", "'customer_orders:basket_share' is worked out on demand, and no macro can read its expression."),
         ("no_feature_view", "There is no feature view 'clicks'. There is: customer_orders, "),
         ("no_reference", "'customer_orders' is no feature reference. Write it like 'customer_orders:orders_7d'"),
         ("two_of_one_name", "Two columns would be called 'segment', one of them a feature of 'customer_profile.v1'."),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from asking import Asked
-from expressions import Rows, expressions, some_rows, spelled
+from expressions import FEATURES, INPUTS, Rows, expressions, some_rows, spelled
 from hypothesis import strategies as st
 from sqlglot import exp
 from warehouses import WAREHOUSES, RunningWarehouse, for_all, of_its_own, opened
@@ -18,7 +21,10 @@ from featurestore.serving.on_demand import RequestRows, compiled
 from featurestore.sql.dialects import dialect_named
 from featurestore.sql.expressions import ascending, column, named, table
 from featurestore.sql.on_demand.build import expression_sql
+from featurestore.sql.on_demand.grammar import parse_expression
 
+RULES = (Path(__file__).resolve().parents[2] / "docs/reference/on-demand.md").read_text(encoding="utf-8")
+EXAMPLES = [(text.replace("\\|", "|"), answer) for text, answer in re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| ", RULES, re.MULTILINE)]
 pytestmark = pytest.mark.parametrize("warehouse_name", of_its_own(), indirect=True)
 
 
@@ -65,3 +71,21 @@ def test_both_roads_answer_the_same_to_the_last_bit(asked: Asked) -> None:
     def _(made: list[OnDemand], rows: Rows) -> None:
         for each, answers in zip(made, answered(asked, made, rows), strict=True):
             assert answers == served(each, rows), each.expression
+
+
+def test_every_example_in_the_reference_is_what_both_roads_answer(asked: Asked) -> None:
+    made = [parse_expression(text, {}, {}, {}) for text, _ in EXAMPLES]
+    row = Rows({name: [None] for name in (*FEATURES, *INPUTS)}, [datetime(2024, 1, 1)])
+    found = answered(asked, made, row)
+    assert len(made) > 50
+    for (text, answer), each, answers in zip(EXAMPLES, made, found, strict=True):
+        (value,) = compiled(each.tree)(RequestRows(1, row.requested_at[0], {}, {}))
+        assert answers == [spelled(value)], text
+        assert written(value) == answer, text
+
+
+def written(value: object) -> str:
+    """As the reference writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value) if isinstance(value, str) else str(value)

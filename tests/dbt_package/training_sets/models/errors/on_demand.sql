@@ -1,0 +1,1 @@
+{{ featurestore.point_in_time_join(spine=ref('labels'), features=['customer_orders:basket_share']) }}
