@@ -22,7 +22,7 @@ from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
 from featurestore.dbt.run_results import RunResults, last_publishable_run
 from featurestore.errors import OnlineStoreError, ProjectError, RequestError, UnknownNameError
-from featurestore.registry.definitions import Column, FeatureReference, FeatureService, Relation
+from featurestore.registry.definitions import Column, FeatureReference, FeatureService, FeatureView, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from featurestore.lineage.project import ProjectLineage
     from featurestore.materialize.plan import MaterializationPlan
     from featurestore.materialize.run import MaterializationReport
+    from featurestore.materialize.state import StoreState
     from featurestore.online_store.base import OnlineStore
     from featurestore.serving.online_features import OnlineFeatures
     from featurestore.serving.push import Pushed, PushedRows
@@ -189,20 +190,22 @@ class FeatureStore:
         self, select: Sequence[str] = (), exclude: Sequence[str] = (), *, everything: bool = False, full_refresh: bool = False
     ) -> MaterializationPlan:
         """What `materialize` with the same arguments would do now."""
-        from featurestore.materialize.plan import plan_materialization
-        from featurestore.materialize.watermarks import read_watermarks
+        from featurestore.materialize.served import left
+        from featurestore.materialize.state import StoreState
 
         run = last_publishable_run(self.project.run_results_path, everything)
         views = self.registry.select(select, exclude)
-        return plan_materialization(
+        state = StoreState.read(self._store, self.settings.project, [view.name for view in views])
+        # What a selection leaves out has not left the project.
+        leaving = () if select or exclude else left(self.registry, state.served)
+        return self._planned(
             views,
             run,
-            read_watermarks(self._store, self.settings.project, views),
-            self._clock(),
+            state,
             everything=everything,
             full_refresh=full_refresh,
-            failed_tests=self._manifest.failed_tests(run) if run else {},
             incomplete=incomplete_models(self._manifest, run) if run else {},
+            leaving=leaving,
         )
 
     def materialize(
@@ -295,8 +298,7 @@ class FeatureStore:
         """
         from featurestore.backfill.plan import changed_since
         from featurestore.backfill.run import run_backfill
-        from featurestore.materialize.plan import plan_materialization
-        from featurestore.materialize.watermarks import read_watermarks
+        from featurestore.materialize.state import StoreState
 
         options = project_options(self.project.directory, self._profiles_dir, self._profile_name, self._target_name)
         options += ["--vars", plan.variables] if plan.variables else []
@@ -312,10 +314,8 @@ class FeatureStore:
                     "Nothing is published; the same command runs all of them again."
                 )
             views = [self.registry.view(name) for name in plan.published]
-            watermarks = read_watermarks(self._store, self.settings.project, views)
-            failed_tests = self._manifest.failed_tests(run)
-            planned = plan_materialization(views, run, watermarks, self._clock(), failed_tests=failed_tests)
-            return self._publish(planned, progress, allow_shrink)
+            state = StoreState.read(self._store, self.settings.project, [view.name for view in views])
+            return self._publish(self._planned(views, run, state), progress, allow_shrink)
 
         return run_backfill(plan, DbtRuns(self.project, options), self._backfill_progress, publish, self._clock)
 
@@ -409,6 +409,34 @@ class FeatureStore:
             )
             for part in self.registry.resolve(features, full_feature_names=True)
         }
+
+    def _planned(
+        self,
+        views: Sequence[FeatureView],
+        run: RunResults | None,
+        state: StoreState,
+        *,
+        everything: bool = False,
+        full_refresh: bool = False,
+        incomplete: Mapping[str, str] | None = None,
+        leaving: Sequence[str] = (),
+    ) -> MaterializationPlan:
+        from featurestore.dbt.checksums import code_digest
+        from featurestore.materialize.plan import plan_materialization
+
+        return plan_materialization(
+            views,
+            run,
+            state.watermarks,
+            self._clock(),
+            everything=everything,
+            full_refresh=full_refresh,
+            failed_tests=self._manifest.failed_tests(run) if run else {},
+            incomplete=incomplete,
+            code_of=lambda unique_id: code_digest(self._manifest, unique_id),
+            next_versions={view.name: state.next_version(view.name) for view in views},
+            leaving=leaving,
+        )
 
     def _publish(self, plan: MaterializationPlan, progress: Callable[[str, int], None] | None, allow_shrink: bool) -> MaterializationReport:
         from featurestore.materialize.run import run_materialization

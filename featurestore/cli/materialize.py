@@ -20,7 +20,7 @@ from .options import (
     open_feature_store,
 )
 from .output import note, write_json, write_table
-from .plan import AllowShrink, Everything, FullRefresh
+from .plan import LEFT, AllowShrink, Everything, FullRefresh
 
 if TYPE_CHECKING:
     from featurestore.materialize.run import MaterializationReport
@@ -88,9 +88,14 @@ def tell(report: MaterializationReport, as_json: bool) -> None:
             note(f"{one.view}: no rows: none counts yet, or all have long expired")
     for skip in report.skipped:
         note(f"{skip.view.name}: skipped: {skip.reason}")
+    for one in report.published:
+        if one.beside and one.version > 1:
+            note(f"{one.view}: readers move over to version {one.version}; what was served before is removed in a few minutes")
+    for name in report.left:
+        note(f"{name}: removed: {LEFT}")
     for failure in report.failed:
         note(f"error: {failure.view}: {failure.error}")
-    if not report.published and not report.failed:
+    if not report.published and not report.failed and not report.left:
         note("Nothing new to publish.")
 
 
@@ -106,11 +111,13 @@ def report_document(report: MaterializationReport) -> dict[str, object]:
                 "why": one.reason,
                 "rows": one.rows,
                 "removed": one.removed,
+                "version": one.version,
                 "seconds": round(one.seconds, 3),
                 "rows_per_second": one.rows_per_second,
             }
             for one in report.published
         ],
         "skipped": [{"view": skip.view.name, "why": skip.reason, "failed": skip.failed} for skip in report.skipped],
+        "removed": [{"view": name, "why": LEFT} for name in report.left],
         "failed": [{"view": failure.view, "error": str(failure.error)} for failure in report.failed],
     }

@@ -32,6 +32,10 @@ AllowShrink = Annotated[bool, typer.Option("--allow-shrink", help="Publish a vie
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read the views in full, published before or not.")]
 
 
+LEFT = "the project has it no more, or says that it is not online"
+"""Why a view is removed."""
+
+
 def plan(
     select: Select = None,
     exclude: Exclude = None,
@@ -76,6 +80,7 @@ def plan(
     else:
         rows: list[tuple[object, ...]] = [(task.view.name, "publish", task.mode, task.reason) for task in planned.tasks]
         rows += [(skip.view.name, "skip", None, skip.reason) for skip in planned.skipped]
+        rows += [(name, "remove", None, LEFT) for name in planned.leaving]
         write_table(("feature view", "action", "read", "why"), rows)
 
 
@@ -103,4 +108,5 @@ def plan_document(planned: MaterializationPlan) -> dict[str, object]:
         "invocation_id": planned.invocation_id,
         "publish": [{"view": task.view.name, "read": task.mode, "why": task.reason} for task in planned.tasks],
         "skip": [{"view": skip.view.name, "why": skip.reason, "failed": skip.failed} for skip in planned.skipped],
+        "remove": [{"view": name, "why": LEFT} for name in planned.leaving],
     }

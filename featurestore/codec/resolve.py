@@ -79,6 +79,13 @@ def conversion(written: ValueType, wanted: ValueType) -> Conversion | None:
     return None if written == wanted else unreadable
 
 
+def readable(written: ValueType, wanted: ValueType) -> bool:
+    """Whether values of one type may be read as another. Not where every one would be null, nor of nested values that differ in a part."""
+    if isinstance(wanted, ListType | StructType | MapType):
+        return written == wanted
+    return conversion(written, wanted) is not unreadable
+
+
 def unreadable(_: object) -> None:
     """Of a type that the wanted one cannot hold."""
 

@@ -42,6 +42,16 @@ def model_state(manifest: Manifest, unique_id: str) -> ModelState:
     return ModelState(_looked_up(manifest, unique_id)[0], dict(sorted(upstream.items())))
 
 
+def code_digest(manifest: Manifest, unique_id: str) -> str | None:
+    """A digest that changes when the code of a model, or of the models and macros it is built from, does. None where dbt has none for it.
+
+    The content of seeds is data, as that of sources is.
+    """
+    state = model_state(manifest, unique_id)
+    lines = [f"{each} {checksum}" for each, checksum in state.upstream.items() if not each.startswith("seed.")]
+    return None if state.checksum is None else _sha256("\n".join((state.checksum, *lines)).encode())
+
+
 def manifest_digest(manifest: Manifest) -> str:
     """The digest of all that the project and its packages are made of. It is the same after a dbt command that found nothing changed."""
     checksums = ((each, _looked_up(manifest, each)[0]) for each in (*manifest.nodes, *manifest.raw_macros))

@@ -115,19 +115,33 @@ class HeldLease:
                 "with it. What was online before still is; run this again."
             )
 
+    def exchange(self, store: OnlineStore, expected: Mapping[str, bytes | None], documents: Mapping[str, bytes | None]) -> bool:
+        """Write documents if those of `expected` still are what is given there, and the lease is as well; return whether they were written.
+
+        Raises LeaseError where another run took it, ServersReplacedError where rows may be gone already.
+        """
+        self.refuse_if_lost(store)
+        lease = {document_name(self.view): self._still_held(store)}
+        return store.exchange_documents(self.project, {**lease, **expected}, documents)
+
     def _exchange(self, store: OnlineStore, mine: Lease, documents: Mapping[str, bytes]) -> None:
         name = document_name(self.view)
         while True:
-            (content,) = store.read_documents(self.project, [name])
-            there = _read(content)
-            # An earlier one, or none, is there where the store lost the last it was told, in a crash or a failover.
-            if there is not None and there.sequence > self.lease.sequence:
-                raise LeaseError(
-                    f"{self.view}: this run was held up for longer than its lease lasts, and another run has taken over: {there}. "
-                    "It writes nothing more, and its watermark is left as it was; what it wrote, the other run replaces."
-                )
+            content = self._still_held(store)
             if store.exchange_documents(self.project, {name: content}, {name: msgspec.json.encode(mine), **documents}):
                 return
+
+    def _still_held(self, store: OnlineStore) -> bytes | None:
+        """The lease as it stands in the store. An earlier one, or none, is there where that lost the last it was told, in a crash or a
+        failover."""
+        (content,) = store.read_documents(self.project, [document_name(self.view)])
+        there = _read(content)
+        if there is not None and there.sequence > self.lease.sequence:
+            raise LeaseError(
+                f"{self.view}: this run was held up for longer than its lease lasts, and another run has taken over: {there}. "
+                "It writes nothing more, and its watermark is left as it was; what it wrote, the other run replaces."
+            )
+        return content
 
 
 @contextmanager

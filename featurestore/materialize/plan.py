@@ -9,12 +9,16 @@ Without being told otherwise, the last dbt run decides: each feature view whose 
   digest of all rows from before the watermark; where they are not what they were (late rows under an old created timestamp, a
   rebuild, an update by hand), or the warehouse cannot tell, it reads in full after all.
 
+- It is *built beside* what is served, under the next version of its keys, when what its features mean may have changed: its definition,
+  or the code of the models that it was rebuilt by; and when a full refresh is asked for. Readers then move over all at once. Otherwise
+  its rows are replaced where they are, one by one.
+
 A view of aggregations is due again, without another dbt run, when half of the time is over for which what is online is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -46,6 +50,12 @@ class Task:
     online: Watermark | None = None
     """What is online already."""
 
+    beside: bool = False
+    """Whether its rows go under the next version of its keys, to be served when all of them are there."""
+
+    code: str | None = None
+    """Digest of the code that all of its rows were built by, as far as is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Skip:
@@ -66,6 +76,9 @@ class MaterializationPlan:
     invocation_id: str | None = None
     """The dbt invocation whose result is published."""
 
+    leaving: tuple[str, ...] = ()
+    """Views that are served and that the project has no more: readers will be told so, and their rows removed."""
+
 
 def plan_materialization(
     views: Sequence[FeatureView],
@@ -77,6 +90,9 @@ def plan_materialization(
     full_refresh: bool = False,
     failed_tests: Mapping[str, str] | None = None,
     incomplete: Mapping[str, str] | None = None,
+    code_of: Callable[[str], str | None] = lambda _: None,
+    next_versions: Mapping[str, int] | None = None,
+    leaving: Sequence[str] = (),
 ) -> MaterializationPlan:
     """Decide what to publish.
 
@@ -88,6 +104,9 @@ def plan_materialization(
         full_refresh: read every view to be published in full, and republish what was published before.
         failed_tests: by the dbt id of a model, the name of a test of it that failed in that run.
         incomplete: by the dbt id of a model, why that run left its table without rows that belong there.
+        code_of: of the dbt id of a model, a digest of the code that it is built by.
+        next_versions: by view name, the version of its keys that it would be built under beside what is served.
+        leaving: the views that are served and that the project has no more. Empty where `views` are only some of it.
     """
     tasks: list[Task] = []
     skipped: list[Skip] = []
@@ -100,8 +119,8 @@ def plan_materialization(
         if why_not is not None:
             skipped.append(why_not)
         else:
-            tasks.append(_task(view, run, watermark, full_refresh))
-    return MaterializationPlan(tuple(tasks), tuple(skipped), run.invocation_id if run else None)
+            tasks.append(_task(view, run, watermark, full_refresh, code_of(view.unique_id), (next_versions or {}).get(view.name)))
+    return MaterializationPlan(tuple(tasks), tuple(skipped), run.invocation_id if run else None, tuple(leaving))
 
 
 def _why_not(
@@ -140,11 +159,39 @@ def _due(watermark: Watermark | None, now: datetime) -> bool:
     return watermark is not None and watermark.next_change is not None and as_utc(watermark.next_change) <= as_utc(now)
 
 
-def _task(view: FeatureView, run: RunResults | None, watermark: Watermark | None, full_refresh: bool) -> Task:
-    doubt = _doubt(view, run, watermark, full_refresh)
+def _task(
+    view: FeatureView, run: RunResults | None, watermark: Watermark | None, full_refresh: bool, code: str | None, version: int | None
+) -> Task:
+    if watermark is not None and not _rebuilt(view, run):
+        code = watermark.code  # Rows that were there before are still what older code made of them.
+    changed = _why_beside(view, watermark, full_refresh, code)
+    if changed is not None:
+        served = f": version {version} is built beside version {watermark.key_version}" if watermark and version else ""
+        return Task(view, Mode.FULL, changed + served + _unbuilt_batches(view, run), watermark, beside=True, code=code)
+    doubt = _doubt(view, run, watermark)
     if doubt is not None:
-        return Task(view, Mode.FULL, doubt + _unbuilt_batches(view, run), watermark)
-    return Task(view, Mode.INCREMENTAL, "dbt only appends to it", watermark)
+        return Task(view, Mode.FULL, doubt + _unbuilt_batches(view, run), watermark, code=code)
+    return Task(view, Mode.INCREMENTAL, "dbt only appends to it", watermark, code=code)
+
+
+def _rebuilt(view: FeatureView, run: RunResults | None) -> bool:
+    """Whether that run of dbt made all rows of the view anew."""
+    if view.materialized == "snapshot":
+        return False
+    return view.materialized != "incremental" or (run is not None and run.full_refresh)
+
+
+def _why_beside(view: FeatureView, watermark: Watermark | None, full_refresh: bool, code: str | None) -> str | None:
+    """What makes the rows to publish others than those that are served, as a whole, or None."""
+    if full_refresh:
+        return "full refresh asked for"
+    if watermark is None:
+        return "not online yet"
+    if watermark.definition != fingerprint(view):
+        return "its definition changed"
+    if watermark.code is not None and code != watermark.code:
+        return "the code that it is built by changed"
+    return None
 
 
 def _unbuilt_batches(view: FeatureView, run: RunResults | None) -> str:
@@ -165,14 +212,8 @@ def _strategy(view: FeatureView) -> str:
     return view.incremental_strategy or ("merge" if view.incremental_key else "append")
 
 
-def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | None, full_refresh: bool) -> str | None:
+def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | None) -> str | None:
     """What keeps an incremental read from being provably enough, or None."""
-    if full_refresh:
-        return "full refresh asked for"
-    if watermark is None:
-        return "not online yet"
-    if watermark.definition != fingerprint(view):
-        return "its definition changed"
     if view.aggregated:
         return "windows change as time goes by"
     if view.materialized != "incremental":
@@ -185,6 +226,6 @@ def _doubt(view: FeatureView, run: RunResults | None, watermark: Watermark | Non
         return "late_data: as_known can change which row is newest"
     if view.created_timestamp is None:
         return "without a created timestamp, late rows cannot be told"
-    if watermark.created_timestamp is None:
+    if watermark is None or watermark.created_timestamp is None:
         return "no created timestamp is online yet"
     return None

@@ -2,36 +2,37 @@
 
 A run holds the lease of the view that it publishes, from before it reads until its watermark is written.
 
-The order of writes is what keeps readers right, wherever a run stops: the schema before the rows that name it; after them the
-definition by which they are read; then what left the view is removed; the watermark last. A view that fails leaves the others to
-be published.
+The order of writes is what keeps readers right, wherever a run stops: the schema before the rows that name it; after them, of a view
+that is built beside what is served, the definition and the watermark at once; of one whose rows are replaced where they are, what left
+it is removed, and the watermark is last. A view that fails leaves the others to be published.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlglot import exp
 
 from featurestore.codec.keys import key_space
-from featurestore.codec.layout import LARGEST_SEQUENCE, RowSchema
+from featurestore.codec.layout import RowSchema
 from featurestore.errors import FeatureStoreError, LeaseError, MaterializeError, ServersReplacedError, WarehouseError
 from featurestore.online_store.base import KeySpace, OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.sql.latest import latest_rows, view_bounds
 from featurestore.sql.steps import step_rows
-from featurestore.timestamps import LAST_INSTANT, as_utc, duration_micros, to_micros
+from featurestore.timestamps import as_utc, duration_micros, to_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .lease import LEASE, HeldLease, leased
 from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
 from .publish import Publication, instant, published
 from .served import announce
-from .shrink import entity_keys, keys_of_last_full_run, refuse_shrunk
+from .shrink import EntityKeys, entity_keys, keys_of_last_full_run, refuse_shrunk
+from .versions import abandon, begin_build, let_go, swap, take_over_pushed
 from .watermarks import Watermark, fingerprint, read_watermarks, written_watermark
 
 ATTEMPTS = 3
@@ -50,7 +51,14 @@ class Published:
     reason: str
     rows: int
     removed: int
+    """How many rows were removed of what is served."""
+
     seconds: float
+    beside: bool = False
+    """Whether it was built beside what was served before, and readers moved over when all of it was there."""
+
+    version: int = 1
+    """The version of its keys that is served now."""
 
     @property
     def rows_per_second(self) -> int:
@@ -77,6 +85,8 @@ class MaterializationReport:
     published: tuple[Published, ...]
     skipped: tuple[Skip, ...]
     failed: tuple[Failure, ...]
+    left: tuple[str, ...] = ()
+    """Views that the project has no more, and that are served no more now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,24 @@ class _Bounds:
     digest: str | None
     next_change: datetime | None
     digest_then: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What one run wrote of a view."""
+
+    mode: Mode
+    reason: str
+    sequence: int
+    rows: int
+    newest: datetime | None
+    """The newest event time that is online."""
+
+    horizon: int | None
+    """The newest event time that the view has in the warehouse, in microseconds."""
+
+    bounds: _Bounds
+    keys: EntityKeys
 
 
 def run_materialization(
@@ -121,8 +149,9 @@ def run_materialization(
             )
         except FeatureStoreError as error:
             failed.append(Failure(task.view.name, error))
-    announce(store, project, registry)
-    report = MaterializationReport(at, plan.invocation_id, tuple(published), plan.skipped, tuple(failed))
+    gone = announce(store, project, registry, plan.leaving)
+    let_go(store, project, at)
+    report = MaterializationReport(at, plan.invocation_id, tuple(published), plan.skipped, tuple(failed), gone)
     if failed:
         lines = "\n".join(f"  {failure.view}: {failure.error}" for failure in failed)
         raise MaterializeError(f"{len(failed)} of {len(plan.tasks)} feature views could not be published:\n{lines}", report)
@@ -171,7 +200,44 @@ def _publish(
         unknown = ", ".join(view.unresolved)
         raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
     _refuse_if_overtaken(task, project, store)
-    space, schema, lifetime = key_space(project, view), RowSchema.of(view), view.kept_for
+    if not task.beside:
+        assert task.online is not None
+        view = replace(view, key_version=task.online.key_version)
+        written = _write(held, task, view, project, warehouse, store, at, progress, allow_shrink)
+        held.renew(store)
+        removed = _remove_gone(task, key_space(project, view), store, written) if written.mode is Mode.FULL else 0
+        held.finish(store, written_watermark(_watermark(task, view, written, project, at, invocation_id)))
+    else:
+        build = begin_build(store, project, view)
+        view = build.view
+        try:
+            written = _write(held, task, view, project, warehouse, store, at, progress, allow_shrink)
+        except FeatureStoreError:
+            abandon(store, project, build)
+            raise
+        held.renew(store)
+        # A first run that was killed before versions were written down may have left some.
+        removed = _remove_gone(task, key_space(project, view), store, written) if view.key_version == 1 else 0
+        take_over_pushed(store, project, build, horizon=written.horizon, sequence=held.sequence, expires_after=_expires_after(view))
+        swap(held, store, registry, build, _watermark(task, view, written, project, at, invocation_id))
+    return Published(
+        view.name, written.mode, written.reason, written.rows, removed, time.perf_counter() - started, task.beside, view.key_version
+    )
+
+
+def _write(
+    held: HeldLease,
+    task: Task,
+    view: FeatureView,
+    project: str,
+    warehouse: Warehouse,
+    store: OnlineStore,
+    at: datetime,
+    progress: Progress | None,
+    allow_shrink: bool,
+) -> _Written:
+    """Write the rows to publish under the keys that the view's record says."""
+    schema, lifetime = RowSchema.of(view), view.kept_for
     store.write_documents(project, {schema.document_name: schema.to_document()})
     rows, newest = 0, None
     with warehouse.session() as session:
@@ -184,37 +250,37 @@ def _publish(
         not_before = at - lifetime if lifetime is not None else None
         statement = _published_rows(view, at, warehouse.dialect, since, not_before)
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
-        expires_after = None if lifetime is None else duration_micros(lifetime)
         horizon = None if bounds.event_timestamp is None else to_micros(bounds.event_timestamp)
-        publication = Publication(project, view, at, held, write_mode, horizon, expires_after)
+        publication = Publication(project, view, at, held, write_mode, horizon, _expires_after(view))
         for part in published(session, statement, publication, store):
             rows += part.rows
             newest = max(filter(None, (newest, part.newest)), default=None)
             if progress is not None:
                 progress(view.name, part.rows)
-    held.renew(store)
-    announce(store, project, registry, view.name)
-    removed = _remove_gone(task, space, store, held.sequence, horizon) if mode is Mode.FULL else 0
     if since is not None and since.event_timestamp is not None:
         newest = max(filter(None, (newest, as_utc(since.event_timestamp))))
-    watermark = Watermark(
+    return _Written(mode, reason, held.sequence, rows, newest, horizon, bounds, keys)
+
+
+def _watermark(task: Task, view: FeatureView, written: _Written, project: str, at: datetime, invocation_id: str | None) -> Watermark:
+    return Watermark(
         view=view.name,
         at=as_utc(at),
-        sequence=held.sequence,
+        sequence=written.sequence,
         definition=fingerprint(view),
-        rows=rows,
-        mode=mode.value,
-        key_prefix=space.prefix.decode(),
-        event_timestamp=newest,
-        created_timestamp=bounds.created_timestamp,
-        digest=bounds.digest,
-        next_change=bounds.next_change,
-        entity_keys=keys.now,
-        entity_keys_from=keys.counted_from,
+        rows=written.rows,
+        mode=written.mode.value,
+        key_prefix=key_space(project, view).prefix.decode(),
+        key_version=view.key_version,
+        event_timestamp=written.newest,
+        created_timestamp=written.bounds.created_timestamp,
+        digest=written.bounds.digest,
+        next_change=written.bounds.next_change,
+        entity_keys=written.keys.now,
+        entity_keys_from=written.keys.counted_from,
         invocation_id=invocation_id,
+        code=task.code,
     )
-    held.finish(store, written_watermark(watermark))
-    return Published(view.name, mode, reason, rows, removed, time.perf_counter() - started)
 
 
 def _published_rows(view: FeatureView, at: datetime, dialect: str, since: Watermark | None, not_before: datetime | None) -> exp.Query:
@@ -264,15 +330,15 @@ def _refuse_if_overtaken(task: Task, project: str, store: OnlineStore) -> None:
         raise LeaseError(f"{task.view.name}: another run published it while this one was about to. Nothing was written; run this again.")
 
 
-def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, sequence: int, horizon: int | None) -> int:
-    """Remove what this run did not write: entity keys that left the view, and keys spelled as an earlier definition had them.
+def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, written: _Written) -> int:
+    """Remove what this run did not write: entity keys that left the view.
 
     A pushed row is removed only where the run before this one came after it, too: a push that had its number when this run began, and was
     written after this run had written that key, must not take this run's row with it.
     """
     before = task.online.sequence if task.online else 0
-    removed = store.remove_older(space, sequence, pushed_before=before, horizon=horizon)
-    if task.online is not None and task.online.key_prefix != space.prefix.decode():
-        former = KeySpace(task.online.key_prefix.encode(), space.suffix)
-        removed += store.remove_older(former, sequence, pushed_before=LARGEST_SEQUENCE, horizon=LAST_INSTANT)
-    return removed
+    return store.remove_older(space, written.sequence, pushed_before=before, horizon=written.horizon)
+
+
+def _expires_after(view: FeatureView) -> int | None:
+    return None if view.kept_for is None else duration_micros(view.kept_for)

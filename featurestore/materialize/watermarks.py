@@ -11,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 
+from featurestore.codec.versions import watermark_document_name
 from featurestore.online_store.base import OnlineStore
 from featurestore.registry.definitions import FeatureView
 from featurestore.timestamps import duration_micros
@@ -36,6 +37,9 @@ class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
     key_prefix: str
     """How the keys of its rows begin. A changed entity changes it."""
 
+    key_version: int = 1
+    """The version of the view's keys that its rows are under."""
+
     event_timestamp: datetime | None = None
     """The newest event time that is online; None when the view is empty."""
 
@@ -58,24 +62,25 @@ class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
     invocation_id: str | None = None
     """The dbt invocation whose result was published."""
 
-
-def document_name(view: str) -> str:
-    """The name under which the online store keeps a view's watermark."""
-    return f"watermark/{view}"
+    code: str | None = None
+    """Digest of the models and macros that its rows were last built by as a whole."""
 
 
 def read_watermarks(store: OnlineStore, project: str, views: Iterable[FeatureView]) -> Mapping[str, Watermark]:
     """The watermarks of those views that have one, by view name."""
     names = [view.name for view in views]
-    documents = store.read_documents(project, [document_name(name) for name in names])
-    return {
-        name: msgspec.json.decode(document, type=Watermark) for name, document in zip(names, documents, strict=True) if document is not None
-    }
+    documents = store.read_documents(project, list(map(watermark_document_name, names)))
+    return {name: decoded(document) for name, document in zip(names, documents, strict=True) if document is not None}
 
 
-def written_watermark(watermark: Watermark) -> Mapping[str, bytes]:
+def written_watermark(watermark: Watermark) -> dict[str, bytes]:
     """The document that records that a view is online."""
-    return {document_name(watermark.view): msgspec.json.encode(watermark)}
+    return {watermark_document_name(watermark.view): msgspec.json.encode(watermark)}
+
+
+def decoded(document: bytes) -> Watermark:
+    """The watermark that a document of the store holds."""
+    return msgspec.json.decode(document, type=Watermark)
 
 
 def fingerprint(view: FeatureView) -> str:

@@ -82,8 +82,12 @@ class Registry:
     def __post_init__(self) -> None:
         views = {view.name: view for view in self.views}
         for view in self.views:
-            if view.version is not None and view.is_latest_version:
-                views.setdefault(view.name.removesuffix(f".v{view.version}"), view)
+            if view.version is None:
+                continue
+            plain = view.name.removesuffix(f".v{view.version}")
+            views.setdefault(f"{plain}_v{view.version}", view)
+            if view.is_latest_version:
+                views.setdefault(plain, view)
         object.__setattr__(self, "_views", views)
         object.__setattr__(self, "_services", {service.name: service for service in self.services})
 
@@ -115,7 +119,10 @@ class Registry:
         return tuple(found[name] for name in sorted(found))
 
     def view(self, name: str) -> FeatureView:
-        """The view of that name; a versioned model's latest version also answers to its plain name. Raises UnknownNameError."""
+        """The view of that name. Raises UnknownNameError.
+
+        A version of a model answers to `name.v2`, and to `name_v2`, as dbt names its table; the latest one to the plain name, too.
+        """
         try:
             return self._views[name]
         except KeyError:

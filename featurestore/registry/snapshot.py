@@ -29,6 +29,10 @@ from .value_types import ValueType, parse_value_type
 
 FORMAT = 4
 
+HELD_FOR = timedelta(minutes=1)
+"""How long a reader goes by a snapshot before it reads it again."""
+
+
 _Record = TypeVar("_Record")
 _Converter = Callable[[Any], Any]
 

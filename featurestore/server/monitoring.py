@@ -6,8 +6,9 @@ import asyncio
 
 import msgspec
 
+from featurestore.codec.versions import watermark_document_name
 from featurestore.errors import FeatureStoreError
-from featurestore.materialize.watermarks import Watermark, document_name
+from featurestore.materialize.watermarks import Watermark
 
 from .http import Request, Response
 from .metrics import CONTENT_TYPE, Freshness
@@ -35,7 +36,7 @@ def routes(serving: Serving) -> tuple[Route, ...]:
 async def _freshness(serving: Serving) -> list[Freshness]:
     registry = await serving.store.read_registry()
     names = [view.name for view in registry.views if view.online]
-    documents = await serving.online_store.read_documents(serving.settings.project, list(map(document_name, names)))
+    documents = await serving.online_store.read_documents(serving.settings.project, list(map(watermark_document_name, names)))
     found = []
     for name, document in zip(names, documents, strict=True):
         if document is not None:

@@ -2,21 +2,22 @@
 
 A pushed row is ordered after the run that began last (see `featurestore.online_store.base`), so pushes use up no numbers: they read the
 last one. It may be that a run begins between reading and writing; so it is read again after the write, and where it is another one by now
-the rows are written once more, under that one. What a push has read at its end the next one begins with: in between, a push costs one
-write and one reading.
+the rows are written once more, under that one. So it is with the versions of the view's keys (see `featurestore.codec.versions`): rows go
+to the one that is served and to one that is being built beside it. What a push has read at its end the next one begins with: in between,
+a push costs one write and two short readings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
-from featurestore.codec.keys import key_space
 from featurestore.codec.layout import RowSchema
+from featurestore.codec.versions import version_documents, write_spaces
 from featurestore.timestamps import duration_micros
 
 from .push import CheckedRows
-from .store_steps import ReadLastSequence, StoreStep, WriteDocuments, WriteRows
+from .store_steps import ReadDocuments, ReadLastSequence, StoreStep, WriteDocuments, WriteRows
 
 
 class Pushing:
@@ -25,10 +26,11 @@ class Pushing:
     def __init__(self, project: str) -> None:
         self._project = project
         self._number: int | None = None
+        self._versions: dict[str, Sequence[bytes | None]] = {}
         self._schemas: set[str] = set()
 
-    def steps(self, checked: CheckedRows) -> Generator[StoreStep, Any, int]:
-        """Write the rows; return how many were newer than what was there."""
+    def steps(self, checked: CheckedRows) -> Generator[StoreStep, Any, int | None]:
+        """Write the rows; return how many were newer than what was there. None: another definition of the view is served by now."""
         if not checked.newest:
             return 0
         schema, kept_for = RowSchema.of(checked.view), checked.view.kept_for
@@ -36,12 +38,18 @@ class Pushing:
             yield WriteDocuments(self._project, {schema.document_name: schema.to_document()})
             self._schemas.add(schema.document_name)
         expires_after = None if kept_for is None else duration_micros(kept_for)
-        space = key_space(self._project, checked.view)
+        name, documents = checked.view.name, version_documents(checked.view.name)
         number: int = (yield ReadLastSequence(self._project)) if self._number is None else self._number
-        while True:
-            written: int = yield WriteRows(checked.encoded(space, number), expires_after)
+        versions = self._versions.get(name) or (yield ReadDocuments(self._project, documents))
+        while (spaces := write_spaces(self._project, checked.view, versions)) is not None:
+            counts = []
+            for space in spaces:
+                counts.append((yield WriteRows(checked.encoded(space, number), expires_after)))
             last: int = yield ReadLastSequence(self._project)
-            self._number = last
-            if last == number:
-                return written
+            versions = yield ReadDocuments(self._project, documents)
+            self._number, self._versions[name] = last, versions
+            if last == number and write_spaces(self._project, checked.view, versions) == spaces:
+                return int(counts[0])
             number = last
+        self._versions.pop(name, None)
+        return None

@@ -3,6 +3,10 @@
 One request is one round trip. What exists is read from the store at first use, and again when a minute has passed, when a name is
 unknown, or when a row was written under a schema that was not seen before: a service need not be restarted for a new feature.
 
+That a row is not there is believed only of keys that were served a short while ago. What the snapshot names stays complete for longer
+than that after another version of it is served (`featurestore.materialize.versions`), so a reader that was held up, or that is told to
+keep a snapshot for long, reads it again before it says NOT_FOUND: a row that is served is found, whatever is published meanwhile.
+
 The steps of a request are written once, as a generator that asks for what it needs; the sync and the async reader differ only in
 how they fetch it.
 """
@@ -10,10 +14,11 @@ how they fetch it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from featurestore.codec.decode import UnknownSchemas, learn_documents
 from featurestore.codec.layout import schema_document_name
@@ -22,6 +27,7 @@ from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.online_store.connect import open_async_store, open_store, without_secrets
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
+from featurestore.registry.snapshot import HELD_FOR
 from featurestore.timestamps import Clock, utc_now
 
 from .lookup import EntityRows, Lookup, OnlineRequest, assemble, plan_lookup, refuse_offline
@@ -31,8 +37,11 @@ from .push import Pushed, PushedRows, check_rows
 from .pushing import Pushing
 from .store_steps import ReadDocuments, ReadRows, StoreStep
 
-REFRESH_AFTER = timedelta(minutes=1)
+REFRESH_AFTER = HELD_FOR
 """How old the snapshot may get before it is read again."""
+
+SURE_FOR = HELD_FOR * 1.5
+"""How old it may be for a missing row to be believed: the keys it names are complete for twice `HELD_FOR`, and clocks differ a little."""
 
 UNKNOWN_NAME_AFTER = timedelta(seconds=1)
 """How old it must be for an unknown name to be looked for anew."""
@@ -49,6 +58,13 @@ _Result = TypeVar("_Result")
 _Steps: TypeAlias = Generator[StoreStep, Any, _Result]
 
 
+class _Asked(NamedTuple):
+    """When the snapshot was asked for: as the how-manieth time, and by the clock."""
+
+    number: int
+    at: datetime
+
+
 class _Reader:
     """The decisions that both readers share."""
 
@@ -56,6 +72,7 @@ class _Reader:
         self._place, self._project, self._public_only = without_secrets(url), project, public_only
         self._clock, self._refresh_after = clock, refresh_after
         self._published: Published | None = None
+        self._asks, self._newest = count(), -1
         self._pushing = Pushing(project)
 
     def _steps(
@@ -71,6 +88,8 @@ class _Reader:
                 continue
             lookup = plan_lookup(request, entity_rows if admit is None else admit(request, entity_rows))
             rows: list[bytes | None] = (yield ReadRows(lookup.keys)) if lookup.keys else []
+            if not self._recent(published, SURE_FOR) and None in rows and (yield from self._fresh(timedelta(0))) is not published:
+                continue
             answer = yield from self._assembled(lookup, rows, published)
             if answer is not None:
                 return answer
@@ -83,9 +102,10 @@ class _Reader:
             except UnknownSchemas as unknown:
                 schema_ids = sorted(unknown.schema_ids)
                 names = [schema_document_name(unknown.view, schema_id) for schema_id in schema_ids]
+                asked = self._ask()
                 snapshot, *documents = yield ReadDocuments(self._project, (SNAPSHOT, *names))
                 if snapshot != published.document:
-                    self._keep(snapshot)
+                    self._keep(snapshot, asked)
                     return None
                 part = next(part for part in lookup.request.parts if part.view == unknown.view)
                 learn_documents(part.decoder, unknown.view, dict(zip(schema_ids, documents, strict=True)))
@@ -110,20 +130,30 @@ class _Reader:
 
     def _fresh(self, refresh_after: timedelta) -> _Steps[Published]:
         published = self._published
-        if published is not None and self._clock() - published.read_at < refresh_after:
+        if published is not None and self._recent(published, refresh_after):
             return published
+        asked = self._ask()
         (snapshot,) = yield ReadDocuments(self._project, (SNAPSHOT,))
-        return self._keep(snapshot)
+        return self._keep(snapshot, asked)
 
-    def _keep(self, snapshot: bytes | None) -> Published:
+    def _recent(self, published: Published, age: timedelta) -> bool:
+        """Whether it was read less than so long ago; not where the clock was set back since."""
+        return timedelta(0) <= self._clock() - published.read_at < age
+
+    def _ask(self) -> _Asked:
+        return _Asked(next(self._asks), self._clock())
+
+    def _keep(self, snapshot: bytes | None, asked: _Asked) -> Published:
+        """What to go by from now on, given an answer. One that was asked for later may have come before it; then it is that."""
         if snapshot is None:
             raise NotMaterializedError(
                 f"The online store {self._place} holds nothing of project {self._project!r}. Publish it first: fsdbt materialize"
             )
-        if self._published is None or self._published.document != snapshot:
-            self._published = Published(self._project, snapshot, self._clock(), public_only=self._public_only)
-        else:
-            self._published.read_at = self._clock()
+        if self._published is None or asked.number > self._newest:
+            self._newest = asked.number
+            if self._published is None or self._published.document != snapshot:
+                self._published = Published(self._project, snapshot, asked.at, public_only=self._public_only)
+            self._published.read_at = asked.at
         return self._published
 
 

@@ -1,0 +1,292 @@
+"""A changed definition is built beside what is served: readers find one or the other, whatever is killed, pushed or left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from duckdb_file import DuckDBFile
+from history_project import PROJECT, HistoryProject, at_hour
+from redis import Redis
+from redis_server import RedisServer
+
+from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
+from featurestore.codec.keys import key_space
+from featurestore.errors import UnknownNameError
+from featurestore.materialize import versions
+from featurestore.materialize.plan import plan_materialization
+from featurestore.materialize.run import run_materialization
+from featurestore.materialize.served import left, read_state
+from featurestore.online_store.connect import open_store
+from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
+from featurestore.registry.registry import Registry
+from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP, DecimalType
+
+ORDERS = FeatureView(
+    name="orders",
+    unique_id="model.lawful.orders",
+    path="models/orders.sql",
+    relation=Relation("orders"),
+    entities=(Entity("customer", (Column("customer_id", INT64),)),),
+    event_timestamp=Column("ordered_at", TIMESTAMP),
+    features=(Feature("amount", DecimalType(10, 2)), Feature("kind", STRING)),
+)
+AMOUNT, KIND = ORDERS.features
+KEYS = [{"customer_id": key} for key in range(300)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["embedded", "redis"])
+def project(request: pytest.FixtureRequest, server: RedisServer, tmp_path: Path) -> HistoryProject:
+    if request.param == "redis":
+        with Redis(port=server.port) as client:
+            client.flushall()
+    url = server.url if request.param == "redis" else f"sqlite:///{tmp_path}/online.db"
+    return HistoryProject(DuckDBFile(tmp_path), url, ORDERS)
+
+
+def order(customer: int, hour: float, kind: str = "web") -> dict[str, Any]:
+    return {"customer_id": customer, "ordered_at": at_hour(hour).replace(tzinfo=None), "amount": Decimal(1), "kind": kind}
+
+
+def publish(project: HistoryProject, hour: float, *, view: Any = None, rows: Any = None, **options: Any) -> Any:
+    """Change the view's definition, if one is given, build it with these rows and materialize."""
+    if view is not None:
+        project.view = replace(view, relation=project.view.relation)
+    project.build([order(key["customer_id"], 1) for key in KEYS] if rows is None else rows)
+    return project.materialize(at_hour(hour), **options)
+
+
+def rows_under(project: HistoryProject, version: int, view: Any = None) -> int:
+    store = open_store(project.url)
+    try:
+        return store.count(key_space(PROJECT, replace(view or project.view, key_version=version)))
+    finally:
+        store.close()
+
+
+RETYPED = replace(ORDERS, features=(Feature("amount", STRING), KIND))
+CHANGES = {
+    "added": replace(ORDERS, features=(AMOUNT, Feature("more", INT64), KIND)),
+    "widened": replace(ORDERS, features=(Feature("amount", DecimalType(18, 4)), KIND)),
+    "retyped": RETYPED,
+    "renamed": replace(ORDERS, features=(Feature("total", FLOAT64), KIND)),
+    "entity": replace(ORDERS, entities=(Entity("buyer", (Column("customer_id", INT64),)),)),
+}
+
+
+def row_of(view: Any, key: int) -> dict[str, Any]:
+    row = order(key, 1)
+    given = {"more": 7, "total": 2.5, "amount": "one" if view is RETYPED else row["amount"]}
+    return {**row, **{feature.name: given[feature.name] for feature in view.features if feature.name in given}}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whoever_reads_all_the_time_sees_the_old_or_the_new_and_never_a_mixture(project: HistoryProject, change: str) -> None:
+    """One reader keeps its snapshot for a minute, one reads it anew for every request, one is asynchronous."""
+    publish(project, 10)
+    after = CHANGES[change]
+    allowed = [[value_of(view, name) for name in ("amount", "kind", "more", "total")] for view in (ORDERS, after)]
+    done, seen, failures = threading.Event(), {"held": set(), "fresh": set(), "async": set()}, []
+
+    def look(name: str, answer: Any) -> None:
+        columns = answer.to_dict()
+        rows = {tuple(columns[each][row] if each in columns else "-" for each in ("amount", "kind", "more", "total")) for row in range(300)}
+        assert len(rows) == 1, f"all keys answer alike, not {rows}"
+        seen[name] |= rows
+
+    def read(name: str, refresh_after: timedelta) -> None:
+        with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11), refresh_after=refresh_after) as reader:
+            while not done.is_set():
+                look(name, reader.get_online_features(KEYS, ["orders:*"]))
+
+    async def read_async() -> None:
+        async with AsyncOnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11), refresh_after=timedelta(0)) as reader:
+            while not done.is_set():
+                look("async", await reader.get_online_features(KEYS, ["orders:*"]))
+
+    def guarded(run: Any, *arguments: Any) -> None:
+        try:
+            run(*arguments)
+        except BaseException as error:
+            failures.append(error)
+            done.set()
+
+    threads = [
+        threading.Thread(target=guarded, args=arguments)
+        for arguments in ((read, "held", timedelta(minutes=1)), (read, "fresh", timedelta(0)), (asyncio.run, read_async()))
+    ]
+    for thread in threads:
+        thread.start()
+    while not all(seen.values()) and not done.is_set():
+        done.wait(0.01)
+    publish(project, 11, view=after, rows=[row_of(after, key["customer_id"]) for key in KEYS])
+    new = tuple(allowed[1])
+    while not (new in seen["fresh"] and new in seen["async"]) and not done.wait(0.01):
+        pass
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert all(rows <= {tuple(each) for each in allowed} for rows in seen.values())
+    assert seen["held"] == {tuple(allowed[0])}, "its snapshot is not a minute old yet"
+
+
+def value_of(view: Any, name: str) -> Any:
+    return row_of(view, 1)[name] if view.feature(name) else "-"
+
+
+def test_a_reader_from_before_follows_within_a_minute_and_hears_of_a_feature_that_was_dropped(project: HistoryProject) -> None:
+    publish(project, 10)
+    now = [at_hour(11)]
+    with OnlineFeatureStore(project.url, PROJECT, clock=lambda: now[0]) as before:
+        assert before.get_online_features(KEYS[:1], "orders:kind").to_dict()["kind"] == ["web"]
+        publish(project, 11, view=replace(ORDERS, features=(AMOUNT,)))
+        assert before.get_online_features(KEYS[:1], "orders:kind").to_dict()["kind"] == ["web"]
+        now[0] += timedelta(minutes=1)
+        with pytest.raises(UnknownNameError, match=r"feature of 'orders'.*kind"):
+            before.get_online_features(KEYS[:1], "orders:kind")
+        assert before.get_online_features(KEYS[:1], "orders:amount").to_dict()["amount"][0] == 1
+
+
+def test_a_reader_that_was_held_up_reads_the_snapshot_again_before_it_says_that_nothing_is_there(project: HistoryProject) -> None:
+    """However long its snapshot is kept, and though the rows it knew of are gone."""
+    publish(project, 10)
+    now = [at_hour(11)]
+    with OnlineFeatureStore(project.url, PROJECT, clock=lambda: now[0], refresh_after=timedelta(days=1)) as reader:
+        assert reader.get_online_features(KEYS[:1], "orders:kind").to_dict()["kind"] == ["web"]
+        publish(project, 11, full_refresh=True)
+        store = open_store(project.url)
+        store.remove_older(key_space(PROJECT, project.view), 2**32 - 1)
+        store.close()
+        now[0] += timedelta(hours=1)
+        assert reader.get_online_features(KEYS[:1], "orders:kind").to_dict()["kind"] == ["web"]
+
+
+def test_a_run_killed_anywhere_leaves_what_was_served_and_the_next_one_completes(project: HistoryProject) -> None:
+    publish(project, 10)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: Any) -> None:
+        raise Killed
+
+    for _ in range(2):
+        with pytest.raises(Killed):
+            publish(project, 11, view=RETYPED, rows=[row_of(RETYPED, key["customer_id"]) for key in KEYS], progress=kill)
+        assert project.online(KEYS[:1], at_hour(11))[0]["amount"] == 1
+        assert rows_under(project, 1) == 300
+    report = publish(project, 12, rows=[row_of(RETYPED, key["customer_id"]) for key in KEYS])
+    assert report.published[0].version == 4, "what the killed runs left is written over by nobody"
+    assert project.online(KEYS[:1], at_hour(12))[0]["amount"] == "one"
+    assert {space.version for space in retired(project)} == {1, 2, 3}
+
+
+def retired(project: HistoryProject) -> Any:
+    store = open_store(project.url)
+    try:
+        return read_state(store, PROJECT, project.registry).retired
+    finally:
+        store.close()
+
+
+def test_what_was_served_stays_for_a_while_and_is_gone_in_the_end(project: HistoryProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(project, 10)
+    publish(project, 11, full_refresh=True)
+    assert (rows_under(project, 1), rows_under(project, 2)) == (300, 300)
+    assert [space.version for space in retired(project)] == [1]
+    monkeypatch.setattr(versions, "KEPT_FOR", timedelta(milliseconds=1))
+    publish(project, 12, full_refresh=True)
+    for hour in (13, 14):
+        threading.Event().wait(0.2)
+        publish(project, hour)
+    assert [rows_under(project, version) for version in (1, 2, 3)] == [0, 0, 300]
+    assert retired(project) == ()
+
+
+def test_an_unchanged_definition_is_published_where_it_is(project: HistoryProject) -> None:
+    publish(project, 10)
+    assert publish(project, 11).published[0].version == 1
+    assert publish(project, 12, full_refresh=True).published[0].version == 2
+    assert publish(project, 13).published[0].version == 2
+    assert rows_under(project, 2) == 300
+
+
+def test_rows_pushed_meanwhile_are_served_after_the_change(project: HistoryProject) -> None:
+    publish(project, 10)
+    now = [at_hour(11)]
+    with OnlineFeatureStore(project.url, PROJECT, clock=lambda: now[0]) as service:
+
+        def push(customer: int) -> None:
+            service.push("orders", [{**order(customer, 10.5 + customer / 1000, kind="pushed")}])
+
+        push(1)
+        pushed_while_built = []
+
+        def on_progress(*_: Any) -> None:
+            push(2)
+            pushed_while_built.append(2)
+
+        wider = CHANGES["widened"]
+        publish(project, 11, view=wider, progress=on_progress)
+        assert pushed_while_built
+        assert service.get_online_features(KEYS[1:3], "orders:kind").to_dict()["kind"] == ["pushed", "pushed"]
+        push(3)
+        assert project.online([{"customer_id": key} for key in (1, 2, 3, 4)], at_hour(11)) == [
+            {"customer_id": key, "amount": 1, "kind": kind} for key, kind in ((1, "pushed"), (2, "pushed"), (3, "pushed"), (4, "web"))
+        ]
+
+
+def run_over(project: HistoryProject, registry: Registry, hour: float, built: Any, *, whole: bool = True) -> Any:
+    """Materialize one view of a project of several."""
+    store = open_store(project.url)
+    try:
+        state = read_state(store, PROJECT, registry)
+        leaving = left(registry, state.served) if whole else ()
+        plan = plan_materialization([built], None, state.watermarks, at_hour(hour), everything=True, leaving=leaving)
+        return run_materialization(plan, registry=registry, project=PROJECT, warehouse=project.warehouse, store=store, at=at_hour(hour))
+    finally:
+        store.close()
+
+
+def test_a_view_that_left_the_project_is_served_until_a_run_over_the_whole_of_it(project: HistoryProject) -> None:
+    publish(project, 10)
+    other = replace(project.view, name="other", unique_id="model.lawful.other")
+    assert run_over(project, Registry(PROJECT, (other,)), 11, other, whole=False).left == ()
+    assert project.online(KEYS[:1], at_hour(11))[0]["kind"] == "web"
+    assert run_over(project, Registry(PROJECT, (other,)), 12, other).left == ("orders",)
+    with pytest.raises(UnknownNameError):
+        project.online(KEYS[:1], at_hour(12))
+    assert [(space.view, space.version) for space in retired(project)] == [("orders", 1)]
+
+
+def test_a_new_version_of_a_model_takes_the_plain_name_once_its_rows_are_online(project: HistoryProject) -> None:
+    publish(project, 10)
+    first = replace(project.view, name="orders.v1", version="1", is_latest_version=False)
+    second = replace(project.view, name="orders.v2", version="2", features=(KIND,))
+    both = Registry(PROJECT, (first, second))
+    run_over(project, both, 11, first, whole=False)
+
+    def served(reference: str) -> Any:
+        with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11)) as reader:
+            return reader.get_online_features(KEYS[:1], reference).to_dict()
+
+    assert served("orders:amount")["amount"] == [1], "version 2 is not online yet"
+    assert run_over(project, both, 12, second, whole=False).left == ("orders",), "its name is answered by version 2 now"
+    assert served("orders:kind") == served("orders.v2:kind") == served("orders_v2:kind")
+    assert served("orders.v1:amount")["amount"] == served("orders_v1:amount")["amount"] == [1]
+    with pytest.raises(UnknownNameError):
+        served("orders:amount")
