@@ -8,6 +8,7 @@ What came is never repeated, in no error and no log.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from .keys_file import KeysFile
 from .tokens import IssuerKeys, TokenSettings, read_token
 
 _IN_URL = re.compile(rb"(?i)(?:^|[&;])(?:access_token|api[-_]?key|authorization|token|key)=|fsdbt_|\beyJ[0-9A-Za-z_-]+\.")
+
+
+VERIFIED_FOR = 60.0
+"""Seconds after which the signature of a token is checked again, as its issuer may have withdrawn the key."""
+
+MOST_VERIFIED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Callers:
         self, keys: KeysFile | None, tokens: tuple[TokenSettings, IssuerKeys] | None, clock: Callable[[], datetime] = utc_now
     ) -> None:
         self._keys, self._tokens, self._clock = keys, tokens, clock
+        self._verified = VerifiedTokens()
 
     @property
     def guarded(self) -> bool:
@@ -83,7 +91,29 @@ class Callers:
         if presented.startswith(PREFIX) or self._tokens is None:
             key = holder_of(presented, self._keys.keys() if self._keys is not None else {}, self._clock())
             return Caller(key.name, key.grant)
-        return Caller(*await read_token(presented, *self._tokens))
+        return await self._verified.caller(presented, self._tokens, self._clock().timestamp())
+
+
+class VerifiedTokens:
+    """The tokens that were verified within the last minute: checking a signature costs more than the read that it is for, and a caller
+    sends the same token for an hour. Only those that count are kept, so nobody can fill the memory by making some up.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[Caller, float]] = {}
+
+    async def caller(self, presented: str, tokens: tuple[TokenSettings, IssuerKeys], now: float) -> Caller:
+        """Who sent it. Args: now: seconds since the epoch. Raises what `read_token` does."""
+        digest = hashlib.sha256(presented.encode()).digest()
+        known = self._known.get(digest)
+        if known is not None and now < known[1]:
+            return known[0]
+        token = await read_token(presented, *tokens)
+        caller = Caller(token.holder, token.grant)
+        if len(self._known) >= MOST_VERIFIED:
+            self._known = {}
+        self._known[digest] = caller, min(now + VERIFIED_FOR, token.expires)
+        return caller
 
 
 def _presented(authorization: Sequence[bytes]) -> str:

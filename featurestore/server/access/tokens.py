@@ -83,8 +83,20 @@ class OneKey:
         return self._keys.get(algorithm)
 
 
-async def read_token(token: str, settings: TokenSettings, keys: IssuerKeys) -> tuple[str, Grant]:
-    """Whom the token is for, and what it grants. Raises NotAuthenticatedError saying what is wrong with it, IssuerUnavailableError."""
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a token says that counts."""
+
+    holder: str
+    """A name for the access log."""
+
+    grant: Grant
+    expires: int
+    """Seconds since the epoch."""
+
+
+async def read_token(token: str, settings: TokenSettings, keys: IssuerKeys) -> Token:
+    """What a token says. Raises NotAuthenticatedError saying why it does not count, IssuerUnavailableError."""
     import jwt
 
     if len(token) > LONGEST:
@@ -112,7 +124,8 @@ async def read_token(token: str, settings: TokenSettings, keys: IssuerKeys) -> t
         )
     except jwt.PyJWTError as error:
         raise NotAuthenticatedError(_what_is_wrong(error), given=True) from None
-    return _holder(claims), read_scopes(_scopes(claims.get(settings.scope_claim)), others_too=True)
+    grant = read_scopes(_scopes(claims.get(settings.scope_claim)), others_too=True)
+    return Token(_holder(claims), grant, int(claims["exp"]))
 
 
 def _what_is_wrong(error: Exception) -> str:
@@ -131,7 +144,6 @@ def _what_is_wrong(error: Exception) -> str:
 
 
 def _holder(claims: Mapping[str, Any]) -> str:
-    """A name for the access log."""
     for claim in ("client_id", "azp", "sub"):
         if isinstance(claims.get(claim), str) and claims[claim].isprintable():
             return str(claims[claim])[:200]

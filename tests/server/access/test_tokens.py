@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.errors import NotAuthenticatedError, SettingsError
+from featurestore.server.access.callers import VERIFIED_FOR, VerifiedTokens
 from featurestore.server.access.grants import Grant
 from featurestore.server.access.tokens import LONGEST, OneKey, TokenSettings, read_token
 
@@ -59,7 +60,8 @@ def part(value: object) -> str:
 
 async def read(token: str, settings: TokenSettings) -> tuple[str, Grant]:
     assert settings.public_key is not None
-    return await read_token(token, settings, OneKey(settings.public_key, settings.algorithms))
+    said = await read_token(token, settings, OneKey(settings.public_key, settings.algorithms))
+    return said.holder, said.grant
 
 
 async def test_a_good_token_names_its_holder_and_what_it_grants(settings) -> None:
@@ -245,3 +247,40 @@ def test_a_file_without_a_fitting_public_key_is_an_error_that_does_not_quote_it(
     path.write_bytes(pem(RSA))
     with pytest.raises(SettingsError, match="none of the allowed"):
         OneKey(path, ("ES256",))
+
+
+class CountedKey(OneKey):
+    """Counts how often a token was verified with it."""
+
+    asked = 0
+
+    async def find(self, key_id, algorithm):
+        self.asked += 1
+        return await super().find(key_id, algorithm)
+
+
+async def test_a_token_is_verified_once_a_minute_and_never_counts_beyond_its_time(settings) -> None:
+    key, verified = CountedKey(settings.public_key, settings.algorithms), VerifiedTokens()
+    now = int(time.time())
+    long, short = signed(exp=now + 600), signed(exp=now + 20, sub="short")
+    for later, asked in ((0, 1), (1, 1), (VERIFIED_FOR - 1, 1), (VERIFIED_FOR, 2), (VERIFIED_FOR + 1, 2)):
+        assert (await verified.caller(long, (settings, key), now + later)).name == "search"
+        assert key.asked == asked
+    assert (await verified.caller(short, (settings, key), now)).name == "short"
+    await verified.caller(short, (settings, key), now + 19)
+    assert key.asked == 3
+    await verified.caller(short, (settings, key), now + 20)
+    assert key.asked == 4, "expired by the caller's clock: verified again, which refuses it"
+
+
+async def test_a_token_that_does_not_count_is_not_kept(settings) -> None:
+    key, verified = CountedKey(settings.public_key, settings.algorithms), VerifiedTokens()
+    for number in range(1, 4):
+        with pytest.raises(NotAuthenticatedError):
+            await verified.caller(signed(OTHER), (settings, key), time.time())
+        assert key.asked == number
+    good = signed()
+    await verified.caller(good, (settings, key), time.time())
+    header, payload, signature = good.split(".")
+    with pytest.raises(NotAuthenticatedError):
+        await verified.caller(f"{header}.{payload}.{signature[::-1]}", (settings, key), time.time())
