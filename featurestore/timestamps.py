@@ -55,6 +55,8 @@ def as_utc(instant: datetime | date) -> datetime:
 
 def to_micros(instant: datetime | date) -> int:
     """Whole microseconds since the epoch."""
+    if isinstance(instant, datetime) and instant.tzinfo is timezone.utc:
+        return (instant - EPOCH) // _MICROSECOND
     return (as_utc(instant) - EPOCH) // _MICROSECOND
 
 

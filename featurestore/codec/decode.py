@@ -58,6 +58,12 @@ class _Reading(NamedTuple):
     places: list[tuple[int, ColumnConversion | None]]
     """For each feature asked for, where it stands among these elements, and how its value becomes the reader's."""
 
+    slices: list[slice]
+    """The same places in the elements of many rows, one row after the other."""
+
+    conversions: list[tuple[int, ColumnConversion]]
+    """Those that there are, by the number of the feature."""
+
 
 class RowDecoder:
     """Decodes rows of one view for one choice of its features."""
@@ -74,7 +80,10 @@ class RowDecoder:
         for feature in self._features:
             place, value_type = written.get(feature.name, (0, None))
             places.append((place, _nothing if value_type is None else column_conversion(value_type, feature.value_type)))
-        self._readings[_schema_bytes(schema.schema_id)] = _Reading(schema.schema_id, _BEFORE_FEATURES + len(schema.fields), places)
+        elements = _BEFORE_FEATURES + len(schema.fields)
+        slices = [slice(place, None, elements) for place, _ in places]
+        conversions = [(number, convert) for number, (_, convert) in enumerate(places) if convert is not None]
+        self._readings[_schema_bytes(schema.schema_id)] = _Reading(schema.schema_id, elements, places, slices, conversions)
 
     def decode(self, rows: Sequence[bytes]) -> DecodedRows:
         """Decode rows. Raises UnknownSchemas, and OnlineStoreError for bytes that are no row."""
@@ -115,7 +124,9 @@ def _alike(rows: Sequence[bytes], reading: _Reading) -> DecodedRows | None:
         return None
     if values[::elements].count(reading.schema_id) < len(rows):
         return None
-    columns = [convert(values[place::elements]) if convert else values[place::elements] for place, convert in reading.places]
+    columns = list(map(values.__getitem__, reading.slices))
+    for number, convert in reading.conversions:
+        columns[number] = convert(columns[number])
     return DecodedRows(partial(_event_times, rows), values[1::elements], columns)
 
 

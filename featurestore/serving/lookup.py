@@ -234,9 +234,10 @@ def _columns(request: OnlineRequest, entity_rows: EntityRows) -> tuple[dict[str,
                 continue
             names = ", ".join(map(str, columns)) or "nothing"
             raise EntityKeyError(f"Join key {key.name!r} is missing. The entity rows have: {names}.{did_you_mean(key.name, columns)}")
-    if taken := request.output_names & columns.keys():
+    if not request.output_names.isdisjoint(columns):
+        taken = min(request.output_names.intersection(columns))
         raise RequestError(
-            f"The entity rows have a column {min(taken)!r}, which is the name of a feature too. Leave it out, or ask with "
+            f"The entity rows have a column {taken!r}, which is the name of a feature too. Leave it out, or ask with "
             "full_feature_names=True."
         )
     return columns, len(next(iter(columns.values()), ()))
