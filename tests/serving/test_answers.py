@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -20,8 +20,9 @@ from redis_server import RedisServer
 
 from featurestore import AsyncFeatureClient, AsyncOnlineFeatureStore, FeatureClient, OnlineFeatureStore
 from featurestore.errors import EntityKeyError, FeatureNameCollisionError, NotMaterializedError, RequestError, UnknownNameError
-from featurestore.registry.definitions import Column, FeatureReference
+from featurestore.registry.definitions import Column, Feature, FeatureReference
 from featurestore.registry.value_types import (
+    BOOLEAN,
     BYTES,
     DATE,
     FLOAT64,
@@ -37,6 +38,7 @@ from featurestore.registry.value_types import (
     StructType,
 )
 from featurestore.serving.online_features import OnlineFeatures, Status
+from featurestore.sql.on_demand.grammar import parse_expression
 
 PRESENT, NULL, NOT_FOUND, TOO_OLD = Status.PRESENT, Status.NULL_VALUE, Status.NOT_FOUND, Status.OUTSIDE_MAX_AGE
 
@@ -45,6 +47,15 @@ VISITS = cases.feature_view(
 )
 TWIN = cases.feature_view("twin", {"spent": FLOAT64})
 FRESH = cases.feature_view("fresh", {"seen_at": TIMESTAMP_UTC}, ttl=timedelta(days=1))
+RATED = replace(
+    cases.feature_view("rated", {"usual": FLOAT64}),
+    on_demand=(
+        Feature(
+            "times_usual", FLOAT64, on_demand=parse_expression("amount / nullif(usual, 0)", {"usual": FLOAT64}, {"amount": FLOAT64}, {})
+        ),
+        Feature("late", BOOLEAN, on_demand=parse_expression("due < date '2024-05-01'", {}, {"due": DATE}, {})),
+    ),
+)
 TYPED = cases.feature_view(
     "typed",
     {
@@ -89,12 +100,13 @@ def places() -> Iterator[Places]:
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     with RedisServer() as redis_server:
         shop = Shop(redis_server.url)
-        shop.publish(ORDERS, PROFILE, VISITS, FRESH, TYPED, TWIN)
+        shop.publish(ORDERS, PROFILE, VISITS, FRESH, TYPED, TWIN, RATED)
         shop.write(ORDERS, {"customer_id": 1, "orders_7d": 3, "spent": 9.5}, {"customer_id": 2, "orders_7d": 4, "spent": None})
         shop.write(PROFILE, {"customer_id": 1, "city": "Riga"})
         shop.write(VISITS, {"day": date(2024, 5, 1), "shop_id": "a,b", "visitor": 7, "visits_1d": 2})
         shop.write(FRESH, {"customer_id": 1, "seen_at": NOON, "event_timestamp": now - timedelta(hours=1)})
         shop.write(FRESH, {"customer_id": 2, "seen_at": NOON, "event_timestamp": now - timedelta(days=2)})
+        shop.write(RATED, {"customer_id": 1, "usual": 10.0})
         shop.write(TYPED, {"customer_id": 1, **VALUES})
         with FeatureServer(redis_server.url, "shop") as server:
             yield Places(redis_server.url, server.base_url)
@@ -210,6 +222,23 @@ def test_values_have_the_types_that_were_declared(read):
     assert answer.to_pandas()["day"].tolist() == [date(2024, 5, 1), None]
     assert isinstance(answer.to_polars(), polars.DataFrame)
     assert answer.to_polars()["address"].to_list() == [VALUES["address"], None]
+
+
+def test_features_on_demand_are_worked_out_of_what_the_request_brings(read):
+    rows = [
+        {"customer_id": 1, "amount": 25.0, "due": date(2024, 4, 30)},
+        {"customer_id": 1, "amount": None, "due": date(2024, 5, 1)},
+        {"customer_id": 9, "amount": 25.0, "due": None},
+    ]
+    answer = read(rows, ["rated:usual", "rated:times_usual", "rated:late"])
+    assert answer.rows() == [
+        {**rows[0], "usual": 10.0, "times_usual": 2.5, "late": True},
+        {**rows[1], "usual": 10.0, "times_usual": None, "late": False},
+        {**rows[2], "usual": None, "times_usual": None, "late": None},
+    ]
+    assert answer.statuses()["times_usual"] == [PRESENT, NULL, NOT_FOUND]
+    with pytest.raises(RequestError, match="amount"):
+        read([{"customer_id": 1}], ["rated:times_usual"])
 
 
 def test_columns_of_a_pandas_frame_are_entity_rows(read):

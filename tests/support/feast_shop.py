@@ -10,8 +10,19 @@ from typing import Any
 import codec_cases as cases
 from published_shop import Shop
 
-from featurestore.registry.definitions import Column, Entity, FeatureReference, FeatureService, FeatureView
-from featurestore.registry.value_types import TIMESTAMP, ValueType, parse_value_type
+from featurestore.registry.definitions import Column, Entity, Feature, FeatureReference, FeatureService, FeatureView
+from featurestore.registry.value_types import FLOAT64, INT64, TIMESTAMP, ValueType, parse_value_type
+from featurestore.sql.on_demand.grammar import parse_expression
+
+RATED = replace(
+    cases.feature_view("rated", {"usual": FLOAT64}, join_keys=(Column("driver_id", INT64),), entity="driver_id"),
+    on_demand=(
+        Feature(
+            "times_usual", FLOAT64, on_demand=parse_expression("amount / nullif(usual, 0)", {"usual": FLOAT64}, {"amount": FLOAT64}, {})
+        ),
+    ),
+)
+"""What Feast has no like of: a feature worked out of what the request brings. It is not in shop.json."""
 
 
 def feast_shop(url: str, described: dict[str, Any]) -> Shop:
@@ -22,7 +33,8 @@ def feast_shop(url: str, described: dict[str, Any]) -> Shop:
         for name, references in described["services"].items()
     )
     shop = Shop(url)
-    shop.publish(*views.values(), services=services)
+    shop.publish(*views.values(), RATED, services=services)
+    shop.write(RATED, {"driver_id": 1, "usual": 10.0})
     for view in described["views"]:
         types: dict[str, ValueType] = {name: parse_value_type(kind) for name, kind in view["features"].items()}
         types["event_timestamp"] = TIMESTAMP

@@ -190,6 +190,16 @@ def test_a_name_given_twice_is_refused(client):
     assert "twice" in json.loads(answer.json())["message"]
 
 
+def test_what_the_request_brings_for_features_on_demand_is_no_join_key(client):
+    """As with Feast's own request data: it is used, and not answered."""
+    asked = {"entities": {"driver_id": [1, 1], "amount": [25.0, 5]}, "features": ["rated:times_usual"]}
+    answer = by_name(client.post("/get-online-features", json=asked).text)
+    assert {name: result[0] for name, result in answer.items()} == {"driver_id": [1, 1], "times_usual": [2.5, 0.5]}
+    missing = client.post("/get-online-features", json={**asked, "entities": {"driver_id": [1]}})
+    assert missing.status_code == 422
+    assert "amount" in json.loads(missing.json())["message"]
+
+
 def by_name(body: str) -> dict[str, tuple[list[Any], list[str], list[str]]]:
     content = json.loads(body)
     results = ((each["values"], each["statuses"], each["event_timestamps"]) for each in content["results"])
