@@ -112,7 +112,8 @@ class _Round:
                 parts.append(_ASKING)
                 answers += 1
             parts.extend(self.work.command(errand.members))
-        return Packet(parts, answers)
+        # Where there are slots, the commands are small: one by one, each would be sent, received and answered by itself.
+        return Packet((b"".join(parts),) if len(errands) > 1 and self.knowledge.url.topology is Topology.CLUSTER else parts, answers)
 
     def judge(self, server: Server, errands: Sequence[Errand], answers: Sequence[Any]) -> None:
         """Take what was answered, and see what is to be done about the rest."""
