@@ -10,7 +10,7 @@ from featurestore.errors import EntityKeyError
 
 from .options import PROJECT_DIR, AsJson, Features, OnlineStoreUrl, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
 from .options import wanted_features as wanted
-from .output import write_json, write_table
+from .output import note, write_json, write_table
 
 Keys = Annotated[
     list[str],
@@ -37,6 +37,9 @@ def get(
         requested = online.registry.resolve(wanted(features))
         row = entity_row(_texts(keys), requested)
         answer = online.get_online_features([row], wanted(features), full_feature_names=full_feature_names)
+    for part in requested:
+        if part.view.deprecated:
+            note(f"warning: {part.view.deprecated}")
     values, statuses, times = answer.to_dict(), answer.statuses(), answer.event_timestamps()
     if as_json:
         write_json(

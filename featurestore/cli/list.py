@@ -51,7 +51,7 @@ def list_command(
 
 
 _HEADERS = {
-    Kind.views: ("feature_view", "entity", "join_keys", "timestamp", "ttl", "features", "online"),
+    Kind.views: ("feature_view", "entity", "join_keys", "timestamp", "ttl", "features", "online", "deprecated"),
     Kind.features: ("feature", "type", "description"),
     Kind.services: ("feature_service", "features", "owner"),
     Kind.entities: ("entity", "join_keys", "feature_views"),
@@ -96,4 +96,5 @@ def _view_line(view: FeatureView) -> dict[str, object]:
         "ttl": view.ttl,
         "features": len(view.all_features),
         "online": view.online,
+        "deprecated": (view.deprecation_date or "")[:10] or None,
     }

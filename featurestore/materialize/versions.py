@@ -98,7 +98,10 @@ def take_over_pushed(
 
 
 def swap(held: HeldLease, store: OnlineStore, registry: Registry, build: Build, watermark: Watermark) -> None:
-    """Have readers move over to what was built. Raises LeaseError where another run has begun to build the view meanwhile."""
+    """Have readers move over to what was built.
+
+    Raises LeaseError where another run has begun to build the view meanwhile, ServersReplacedError where what was built may be gone.
+    """
     name, project = build.view.name, held.project
     mark = written_watermark(watermark)
     while True:
@@ -106,6 +109,7 @@ def swap(held: HeldLease, store: OnlineStore, registry: Registry, build: Build, 
         if mark.items() <= state.documents.items():
             return  # It was done, and the answer was lost.
         if state.documents[building_document_name(name)] != build.document:
+            held.refuse_if_lost(store)
             raise LeaseError(f"{name}: another run has begun to build it meanwhile. This one leaves what is served as it was.")
         online = {**views_online(state, registry), name: build.view.key_version}
         snapshot = to_json(served_registry(registry, state.served, online, ()))

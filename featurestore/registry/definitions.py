@@ -193,6 +193,11 @@ class FeatureView:
     """Features that are worked out when they are asked for, and kept nowhere."""
 
     @property
+    def deprecated(self) -> str | None:
+        """What dbt's `deprecation_date` of its model says, in words; None where it has none."""
+        return f"{self.name} is deprecated from {self.deprecation_date[:10]} on" if self.deprecation_date else None
+
+    @property
     def join_keys(self) -> tuple[Column, ...]:
         """All columns that identify a row's entity key: the entities in the order of their names, each one's keys in that of theirs."""
         return tuple(key for entity in self.entities for key in entity.join_keys)

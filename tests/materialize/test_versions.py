@@ -19,7 +19,7 @@ from redis_server import RedisServer
 
 from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
 from featurestore.codec.keys import key_space
-from featurestore.errors import UnknownNameError
+from featurestore.errors import PushError, UnknownNameError
 from featurestore.materialize import versions
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import run_materialization
@@ -238,16 +238,47 @@ def test_rows_pushed_meanwhile_are_served_after_the_change(project: HistoryProje
 
         def on_progress(*_: Any) -> None:
             push(2)
-            pushed_while_built.append(2)
+            pushed_while_built.append({version: stored(project, version, 2) for version in (1, 2)})
 
         wider = CHANGES["widened"]
         publish(project, 11, view=wider, progress=on_progress)
         assert pushed_while_built
+        assert all(of[1] == of[2] for of in pushed_while_built), "it is written to what is served and to what is being built"
         assert service.get_online_features(KEYS[1:3], "orders:kind").to_dict()["kind"] == ["pushed", "pushed"]
         push(3)
         assert project.online([{"customer_id": key} for key in (1, 2, 3, 4)], at_hour(11)) == [
             {"customer_id": key, "amount": 1, "kind": kind} for key, kind in ((1, "pushed"), (2, "pushed"), (3, "pushed"), (4, "web"))
         ]
+
+
+def test_a_service_that_pushed_before_the_change_pushes_to_what_is_served_after_it(project: HistoryProject) -> None:
+    """Though its snapshot is not a minute old; and a push by a definition that is served no more is checked by the new one."""
+    publish(project, 10)
+    with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11)) as service:
+        service.push("orders", [order(1, 10)])
+        publish(project, 11, view=CHANGES["widened"])
+        service.push("orders", [order(2, 10.5, kind="pushed")])
+        assert project.online([{"customer_id": 2}], at_hour(11))[0]["kind"] == "pushed"
+        publish(project, 11, view=CHANGES["renamed"], rows=[row_of(CHANGES["renamed"], key["customer_id"]) for key in KEYS])
+        with pytest.raises(PushError, match="total"):
+            service.push("orders", [order(3, 10.5)])
+
+
+def test_a_pushed_row_that_would_be_null_under_the_new_definition_stays_behind(project: HistoryProject) -> None:
+    publish(project, 10)
+    with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11)) as service:
+        service.push("orders", [order(1, 10.5, kind="pushed")])
+    publish(project, 11, view=RETYPED, rows=[row_of(RETYPED, key["customer_id"]) for key in KEYS])
+    assert project.online(KEYS[1:2], at_hour(11)) == [{"customer_id": 1, "amount": "one", "kind": "web"}]
+
+
+def stored(project: HistoryProject, version: int, customer: int) -> bytes | None:
+    store = open_store(project.url)
+    try:
+        (row,) = store.read([key_space(PROJECT, replace(project.view, key_version=version)).key(b"%d" % customer)])
+        return row
+    finally:
+        store.close()
 
 
 def run_over(project: HistoryProject, registry: Registry, hour: float, built: Any, *, whole: bool = True) -> Any:

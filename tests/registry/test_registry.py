@@ -62,6 +62,12 @@ def test_colliding_names_are_refused_with_the_way_out() -> None:
     assert len(SHOP.resolve(["customer_orders:amount", "customer_profile:amount"], full_feature_names=True)) == 2
 
 
+def test_a_version_answers_to_the_name_of_its_table_too() -> None:
+    registry = Registry("shop", (RISK_1, RISK_2))
+    assert registry.view("risk_v1") is registry.view("risk.v1") is RISK_1
+    assert registry.view("risk_v2") is RISK_2
+
+
 def test_the_latest_version_answers_to_the_plain_name() -> None:
     assert SHOP.view("risk") is RISK_2
     assert SHOP.view("risk.v1") is RISK_1
