@@ -143,15 +143,17 @@ def _of_view(
 ) -> ViewChange | None:
     if old is None:
         assert new is not None
-        added = tuple(_change(after, before, new, feature, Kind.ADDED, False, "") for feature in new.features)
+        added = tuple(_change(after, before, new, feature, Kind.ADDED, False, "") for feature in new.all_features)
         return ViewChange(new.name, added, "it is new" if new.online else "")
     if new is None:
-        gone = tuple(_change(before, after, old, feature, Kind.REMOVED, True, "its feature view is gone") for feature in old.features)
+        gone = tuple(_change(before, after, old, feature, Kind.REMOVED, True, "its feature view is gone") for feature in old.all_features)
         return ViewChange(old.name, gone, "")
     changes = [*_of_features(before, after, definitions, old, new), *_of_rules(before, after, old, new)]
     if not changes:
         return None
-    why = "" if not new.online else ", ".join(dict.fromkeys(_why(change) for change in changes))
+    # What is worked out on demand is in no row that would have to be published again.
+    kept = [change for change in changes if not _is_on_demand(change, old, new)]
+    why = "" if not new.online else ", ".join(dict.fromkeys(_why(change) for change in kept))
     return ViewChange(new.name, tuple(changes), why, rows if why else None)
 
 
@@ -159,8 +161,8 @@ def _of_features(
     before: State, after: State, definitions: tuple[Definitions, Definitions], old: FeatureView, new: FeatureView
 ) -> Iterator[FeatureChange]:
     digests = [_digests(of, view) for of, view in zip(definitions, (old, new), strict=True)]
-    removed = [each for each in old.features if new.feature(each.name) is None]
-    added = [each for each in new.features if old.feature(each.name) is None]
+    removed = [each for each in old.all_features if new.feature(each.name) is None]
+    added = [each for each in new.all_features if old.feature(each.name) is None]
     for feature in removed:
         same = [
             each
@@ -174,7 +176,7 @@ def _of_features(
             yield _change(before, after, old, feature, Kind.REMOVED, True, "")
     for feature in added:
         yield _change(after, before, new, feature, Kind.ADDED, False, "")
-    for feature in old.features:
+    for feature in old.all_features:
         there = new.feature(feature.name)
         if there is None:
             continue
@@ -225,15 +227,22 @@ def _of_services(before: Registry, after: Registry) -> Iterator[ServiceChange]:
             yield ServiceChange(name, bool(gone), "now " + " and ".join(filter(None, lists)) if gone or come else "in another order")
 
 
+def _is_on_demand(change: FeatureChange, old: FeatureView, new: FeatureView) -> bool:
+    return change.reference.feature in {feature.name for feature in (*old.on_demand, *new.on_demand)}
+
+
 def _digests(of: Definitions, view: FeatureView) -> dict[str, str]:
     """How each feature comes about: its column, and what says when and for whom it holds."""
     deciding = [*view.join_keys, view.event_timestamp, *filter(None, (view.created_timestamp, view.valid_to))]
     shared = " ".join(of.digest(view.unique_id, column.stored_name) for column in deciding)
-    return {feature.name: f"{_of_feature(of, view, feature)} {shared}" for feature in view.features}
+    return {feature.name: f"{_of_feature(of, view, feature)} {shared}" for feature in view.all_features}
 
 
 def _of_feature(of: Definitions, view: FeatureView, feature: Feature) -> str:
     aggregation = feature.aggregation
+    if feature.on_demand is not None:
+        needed = filter(None, map(view.feature, feature.on_demand.features))
+        return " ".join([feature.on_demand.expression, *(_of_feature(of, view, each) for each in needed)])
     if aggregation is None:
         return of.digest(view.unique_id, feature.stored_name)
     return f"{aggregation} {of.digest(view.unique_id, aggregation.column.stored_name) if aggregation.column else ''}"

@@ -64,10 +64,12 @@ class Impact:
 
 def feature_lineage(lineage: ProjectLineage, registry: Registry, view: FeatureView, feature: Feature) -> FeatureLineage:
     """The lineage of one feature."""
-    of, filtered = [feature.name], []
+    of, filtered = _columns(feature), []
     if feature.aggregation is not None:
-        of = [feature.aggregation.column.name] if feature.aggregation.column else []
         filtered = _filtered_by(feature.aggregation.filter, dialect_of(lineage.manifest.adapter_type))
+    elif feature.on_demand is not None:
+        kept = filter(None, map(view.feature, feature.on_demand.features))
+        of = [name for each in kept for name in _columns(each)]
     when = [view.event_timestamp, *filter(None, (view.created_timestamp, view.valid_to))]
     deciding = dict.fromkeys((*(key.name for key in view.join_keys), *(column.name for column in when), *filtered))
     return FeatureLineage(
@@ -78,6 +80,13 @@ def feature_lineage(lineage: ProjectLineage, registry: Registry, view: FeatureVi
     )
 
 
+def _columns(feature: Feature) -> list[str]:
+    """The column of the model that a kept feature is, or is aggregated from."""
+    if feature.aggregation is None:
+        return [feature.name]
+    return [feature.aggregation.column.name] if feature.aggregation.column else []
+
+
 def impact(lineage: ProjectLineage, registry: Registry, column: NodeColumn) -> Impact:
     """All features and services that a column of a source, seed or model reaches."""
     made, deciding, services = [], [], set[str]()
@@ -85,7 +94,7 @@ def impact(lineage: ProjectLineage, registry: Registry, column: NodeColumn) -> I
     for view in registry.views:
         if view.unique_id not in below:
             continue
-        for feature in view.features:
+        for feature in view.all_features:
             of = feature_lineage(lineage, registry, view, feature)
             if any(_meets(column, trace.steps) for trace in of.traces):
                 made.append(of.reference)
@@ -122,7 +131,9 @@ def _meets(column: NodeColumn, columns: Iterable[NodeColumn]) -> bool:
 
 def _uses(registry: Registry, service: FeatureService, view: FeatureView, feature: Feature) -> bool:
     return any(
-        registry.view(reference.view).name == view.name and reference.feature in ("*", feature.name) for reference in service.features
+        registry.view(reference.view).name == view.name
+        and (reference.feature == feature.name or (reference.feature == "*" and feature.on_demand is None))
+        for reference in service.features
     )
 
 

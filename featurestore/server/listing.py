@@ -27,6 +27,9 @@ class ListedView(msgspec.Struct, frozen=True, omit_defaults=True):
     entities: list[str]
     join_keys: list[ListedColumn]
     features: list[ListedColumn]
+    request_inputs: list[ListedColumn] = []
+    """What requests have to bring for those of its features that are worked out on demand."""
+
     ttl: str | None = None
     description: str = ""
     tags: list[str] = []
@@ -44,6 +47,9 @@ class ListedService(msgspec.Struct, frozen=True, omit_defaults=True):
     """References, `view:feature`; a `view:*` is written out."""
 
     join_keys: list[ListedColumn]
+    request_inputs: list[ListedColumn] = []
+    """What requests have to bring beside the join keys."""
+
     description: str = ""
     tags: list[str] = []
     owner: str = ""
@@ -84,7 +90,8 @@ def _view(view: FeatureView) -> ListedView:
         name=view.name,
         entities=[entity.name for entity in view.entities],
         join_keys=[_column(key) for key in view.join_keys],
-        features=[ListedColumn(feature.name, str(feature.value_type), feature.description) for feature in view.features],
+        features=[ListedColumn(feature.name, str(feature.value_type), feature.description) for feature in view.all_features],
+        request_inputs=[_column(needed) for needed in view.request_inputs],
         ttl=None if view.ttl is None else format_duration(view.ttl),
         description=view.description,
         tags=list(view.tags),
@@ -102,10 +109,12 @@ def _service(registry: Registry, service: FeatureService) -> ListedService | Non
     if not all(wanted.view.online for wanted in requested):
         return None
     keys = {key.name: key for wanted in requested for key in wanted.view.join_keys}
+    inputs = dict.fromkeys((needed.name, str(needed.value_type)) for wanted in requested for needed in wanted.inputs)
     return ListedService(
         name=service.name,
         features=[f"{wanted.view.name}:{feature.name}" for wanted in requested for feature in wanted.features],
         join_keys=[_column(key) for key in keys.values()],
+        request_inputs=[ListedColumn(name, kind) for name, kind in inputs],
         description=service.description,
         tags=list(service.tags),
         owner=service.owner.name or service.owner.email,

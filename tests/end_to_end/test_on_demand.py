@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from feature_server import FeatureServer
 from shop_project import ORDERS, dbt, fsdbt, make_shop
 
 from featurestore import AsyncOnlineFeatureStore, FeatureStore
@@ -246,6 +247,30 @@ def test_the_command_line_shows_asks_and_trains(shop: FeatureStore) -> None:
     assert "The input 'basket', which 'customer_orders:basket_ratio' needs, is missing. Add basket=…." in without.stderr
     asked = fsdbt(directory, "get", "customer_orders:is_large", "customer_id=1", "basket=40.50", "--json")
     assert json.loads(asked.stdout)["features"]["is_large"]["value"] is True
+
+
+def test_the_server_takes_inputs_as_json_and_lists_them(shop: FeatureStore) -> None:
+    url = f"sqlite:///{(shop.project.directory / 'online_store.db').resolve()}"
+    with FeatureServer(url, shop.settings.project) as server:
+        asked = {"features": "basket_model", "rows": [{"customer_id": 1, "basket": "40.50"}]}
+        answer = server.client.post("/v1/features", json=asked)
+        wrong = server.client.post("/v1/features", json={**asked, "rows": [{"customer_id": 1}]})
+        views = {view["name"]: view for view in server.client.get("/v1/feature-views").json()["feature_views"]}
+        services = server.client.get("/v1/feature-services").json()["feature_services"]
+    assert answer.status_code == 200, answer.text
+    # By the server's own clock the row is past its TTL, and the basket is compared with what stands in for it.
+    assert answer.json()["rows"][0]["is_large"] is True
+    assert wrong.status_code == 422
+    assert "Input 'basket' of type decimal(10, 2) is missing" in wrong.text
+    assert views["customer_orders"]["request_inputs"][0] == {"name": "basket", "type": "decimal(10, 2)"}
+    assert "basket_ratio" in {feature["name"] for feature in views["customer_orders"]["features"]}
+    assert services[0]["request_inputs"] == [{"name": "basket", "type": "decimal(10, 2)"}]
+
+
+def test_a_feature_on_demand_is_made_of_the_columns_that_it_names(shop: FeatureStore) -> None:
+    (shown,) = json.loads(fsdbt(shop.project.directory, "lineage", "customer_orders:basket_ratio", "--json").stdout)
+    assert [(step["node"], step["column"]) for step in shown["steps"]] == [("model.shop.customer_orders", "amount")]
+    assert shown["unknown"] == []
 
 
 def test_dates_and_numbers_of_every_kind_are_taken_as_inputs() -> None:

@@ -115,7 +115,7 @@ class Permissions:
     def as_seen(self, error: UnknownNameError) -> UnknownNameError:
         """The same error, suggesting no name that this caller does not see."""
         seen = {view.name for view in self.visible.views} | {service.name for service in self.visible.services}
-        seen |= {feature.name for view in self.visible.views for feature in view.features}
+        seen |= {feature.name for view in self.visible.views for feature in view.all_features}
         return UnknownNameError(error.kind, error.name, seen.intersection(error.known))
 
 
@@ -155,9 +155,12 @@ def _visible(grant: Grant, registry: Registry, from_services: dict[str, frozense
         if grant.reads_group_of(view):
             views.append(view)
         elif view.name in from_services:
-            views.append(replace(view, features=tuple(feature for feature in view.features if feature.name in from_services[view.name])))
+            features, on_demand = (
+                tuple(feature for feature in each if feature.name in from_services[view.name]) for each in (view.features, view.on_demand)
+            )
+            views.append(replace(view, features=features, on_demand=on_demand))
     narrowed = Registry(registry.project, tuple(views))
-    seen = {view.name: {feature.name for feature in view.features} for view in views}
+    seen = {view.name: {feature.name for feature in view.all_features} for view in views}
     services = tuple(
         service
         for service in registry.services

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import codec_cases as cases
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from featurestore.errors import NotAllowedError, UnknownNameError
-from featurestore.registry.definitions import FeatureReference, FeatureService
+from featurestore.registry.definitions import Feature, FeatureReference, FeatureService
+from featurestore.registry.expressions import Expression, OnDemand, Operation
 from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import INT64
 from featurestore.server.access.grants import EVERYTHING, AccessRules, Permissions, read_scopes
@@ -161,3 +164,14 @@ def test_permissions_are_worked_out_once_for_a_registry() -> None:
     first = rules.permissions(grant, SHOP)
     assert rules.permissions(grant, SHOP) is first
     assert rules.permissions(grant, Registry("shop", (ORDERS,))).visible.views == ()
+
+
+def test_a_feature_on_demand_is_granted_by_a_service_that_names_it_and_seen_by_who_may_read_it() -> None:
+    made = Feature("twice", INT64, on_demand=OnDemand("2", Expression(Operation.LITERAL, INT64, text="2")))
+    orders = replace(ORDERS, on_demand=(made,))
+    shop = Registry("shop", (orders,), (service("churn", "orders:a"), service("doubled", "orders:twice")))
+    assert allowed(shop, ["service:doubled"], ["orders:twice"])
+    assert not allowed(shop, ["service:churn"], ["orders:twice"])
+    assert allowed(shop, ["group:sales"], ["orders:twice"])
+    assert Permissions(read_scopes(["service:churn"]), shop).visible.view("orders").on_demand == ()
+    assert [each.name for each in Permissions(read_scopes(["service:doubled"]), shop).visible.services] == ["doubled"]
