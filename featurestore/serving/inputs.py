@@ -75,7 +75,7 @@ def input_reader(value_type: ValueType) -> tuple[Callable[[Any], Any], str]:
         case FloatType(bits):
             return lambda value: _float(value, bits), "0.5"
         case DecimalType():
-            return lambda value: _decimal(value, value_type), str(Decimal(15).scaleb(-min(1, value_type.scale)))
+            return _decimals(value_type), str(Decimal(15).scaleb(-min(1, value_type.scale)))
         case StringType():
             return _text, "'text'"
         case DateType():
@@ -113,15 +113,21 @@ def _float(value: Any, bits: int) -> float:
     return float(number)
 
 
-def _decimal(value: Any, value_type: DecimalType) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise TypeError
-    # A float as a person wrote it, and not as the nearest sum of powers of two.
-    number = Decimal(repr(float(value)) if isinstance(value, float) else value)
-    rounded = number.quantize(Decimal(1).scaleb(-value_type.scale), context=_EXACT)
-    if rounded != number or rounded.copy_abs() >= Decimal(1).scaleb(value_type.precision - value_type.scale):
-        raise ValueError
-    return rounded
+def _decimals(value_type: DecimalType) -> Callable[[Any], Decimal]:
+    unit, limit = Decimal(1).scaleb(-value_type.scale), Decimal(1).scaleb(value_type.precision - value_type.scale)
+    least, quantize = -limit, _EXACT.quantize
+
+    def read(value: Any) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+            raise TypeError
+        # A float as a person wrote it, and not as the nearest sum of powers of two.
+        number = Decimal(repr(float(value)) if isinstance(value, float) else value)
+        rounded = quantize(number, unit)
+        if rounded != number or not least < rounded < limit:
+            raise ValueError
+        return rounded
+
+    return read
 
 
 def _text(value: object) -> str:
