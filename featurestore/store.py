@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from featurestore.backfill.progress import ProgressFile
     from featurestore.backfill.run import BackfillReport
     from featurestore.changes.compare import ProjectChanges
+    from featurestore.landing import PushTo
     from featurestore.lineage.features import FeatureLineage, Impact
     from featurestore.lineage.project import ProjectLineage
     from featurestore.materialize.plan import MaterializationPlan
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from featurestore.materialize.state import StoreState
     from featurestore.online_store.base import OnlineStore
     from featurestore.serving.online_features import OnlineFeatures
-    from featurestore.serving.push import Pushed, PushedRows
+    from featurestore.serving.push import Pushed
     from featurestore.serving.reader import OnlineFeatureStore
     from featurestore.training.comparison import Comparison
     from featurestore.training.lock import LockedRequest, Origin
@@ -175,12 +176,30 @@ class FeatureStore:
         """
         return self.online().get_online_features(entity_rows, features, full_feature_names=full_feature_names)
 
-    def push(self, view: str, rows: PushedRows) -> Pushed:
-        """Write the newest values of some entities to the online store, ahead of the next materialization.
+    def push(self, view: str, rows: Any, *, to: PushTo = "online") -> Pushed:
+        """Write the newest values of some entities, ahead of the next materialization.
 
-        Args and errors: as `OnlineFeatureStore.push`.
+        Args:
+            view: the feature view.
+            rows: a list of dicts, a dict of lists, or anything that speaks Arrow: all join keys, the event timestamp and all features. A
+                stream that can be read but once is checked and written batch by batch, everything else is checked before it is written.
+            to: `online`, for serving; `offline`, to append to the table that the view's `landing` names, for training; or
+                `online_and_offline`. What is appended offline is what a reader gets online.
+
+        Raises PushError naming everything that is wrong with the rows, and as `OnlineFeatureStore.push`; RequestError where the view
+        has no landing, or is served by another definition than the project has; WarehouseError.
         """
-        return self.online().push(view, rows)
+        from featurestore.landing import destinations, push_rows
+
+        online, offline = destinations(to)
+        return push_rows(
+            rows,
+            online=(lambda part: self.online().push(view, part)) if online else None,
+            declared=self.registry.view(view) if offline else None,
+            served=self.online().registry.view(view) if online else None,
+            warehouse=(lambda: self._warehouse),
+            clock=self._clock,
+        )
 
     def online(self) -> OnlineFeatureStore:
         """The reader of this project's online store, as a service without dbt would open it."""

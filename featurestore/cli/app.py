@@ -15,6 +15,7 @@ from .lineage import lineage
 from .list import list_command
 from .materialize import materialize
 from .plan import plan
+from .push import push
 from .serve import serve
 from .show import show
 from .sql import sql
@@ -40,6 +41,7 @@ for name, command in (
     ("build", build),
     ("backfill", backfill),
     ("get", get),
+    ("push", push),
     ("serve", serve),
     ("audit", audit),
     ("config", config),

@@ -16,6 +16,7 @@ from featurestore.sql.dialects import dialect_of
 from .artifacts import Manifest
 from .collector import rare_collections
 from .columns import ModelColumns, is_complete, model_columns
+from .landing import Landings
 from .meta import SERVICE, VIEW, FeatureViewDefaults, read_feature_view
 from .nodes import Node
 from .on_demand import ON_DEMAND, read_on_demand
@@ -49,6 +50,7 @@ def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe 
     models = list(_tagged_models(manifest, defaults, problems))
     dialect = dialect_of(manifest.adapter_type)
     columns = _columns(models, describe, dialect)
+    landings = Landings(manifest)
     views: dict[str, FeatureView] = {}
     built: list[FeatureView] = []
     for model in models:
@@ -56,6 +58,7 @@ def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe 
         view = build_view(model, columns[model.node.unique_id], owner, dialect)
         if view is None:
             continue
+        view = replace(view, landing=landings.of(model, view))
         first = views.setdefault(view.name, view)
         if first is not view:
             model.report(VIEW, f"there is another feature view {view.name!r}: {first.unique_id}. Names must differ across packages.")

@@ -37,6 +37,7 @@ VIEW_KEYS = (
     "exact_for",
     "late_data",
     "max_shrink",
+    "landing",
 )
 SERVICE_KEYS = ("features",)
 DEFAULTS_KEYS = ("ttl", "available_after", "online", "late_data", "max_shrink")
@@ -45,6 +46,12 @@ _NOT_WITH_AGGREGATIONS = {
     "features": "stands beside `aggregations`, which are the features. Keep one of them.",
     "ttl": "stands beside `aggregations`, whose windows say how old an event may be. Leave it out.",
 }
+REFERENCE = re.compile(
+    r"\s*(?P<kind>ref)\(\s*(['\"])(?P<model>[\w.]+)\2\s*\)\s*"
+    r"|\s*source\(\s*(['\"])(?P<source>[\w.]+)\4\s*,\s*(['\"])(?P<table>[\w.]+)\6\s*\)\s*"
+)
+"""`ref('a_model')` or `source('a_source', 'a_table')`, as dbt's own YAML has them."""
+
 _ENTITY_NAME = re.compile(r"[^\W\d]\w*", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 _ENTITIES_FORM = "Write it like `entities: {customer: customer_id}`, or `{trip: [vendor_id, trip_no]}` for a composite key"
@@ -80,6 +87,8 @@ class ViewDeclaration:
     exact_for: timedelta = EXACT_FOR
     late_data: LateData = LateData.AS_EVENT
     max_shrink: float = MAX_SHRINK
+    landing: str | None = None
+    """Which table takes pushed rows: `ref('…')` or `source('…', '…')`."""
 
     @property
     def says_no_features(self) -> bool:
@@ -121,6 +130,7 @@ def read_feature_view(said: object, defaults: FeatureViewDefaults, report: Repor
         exact_for=reader.exact_for(),
         late_data=late_data,
         max_shrink=reader.part("max_shrink", defaults.max_shrink),
+        landing=reader.landing(),
     )
 
 
@@ -174,6 +184,14 @@ class _Reader:
         if value is None or (isinstance(value, str) and value):
             return value
         self._wrong(key, "must be the name of a column", value)
+        return None
+
+    def landing(self) -> str | None:
+        """A reference to another model, or to a source."""
+        value = self._said.get("landing")
+        if value is None or (isinstance(value, str) and REFERENCE.fullmatch(value)):
+            return value
+        self._wrong("landing", "must be a reference like ref('pushed_orders') or source('app', 'pushed_orders')", value)
         return None
 
     def names(self, key: str) -> tuple[str, ...] | None:

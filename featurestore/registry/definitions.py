@@ -186,6 +186,9 @@ class FeatureView:
     incremental_key: tuple[str, ...] = ()
     """The `unique_key` by which dbt replaces rows of an incremental model or a snapshot."""
 
+    landing: Relation | None = None
+    """Where rows that are pushed offline are appended to: a table that the model reads."""
+
     key_version: int = 1
     """Of a view that is served: which version of its keys its rows are under. The project does not say it; a publication does."""
 

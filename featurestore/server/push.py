@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from featurestore.errors import UnknownNameError
-from featurestore.registry.definitions import Column, FeatureView
-from featurestore.serving.push import Pushed, PushedRows
+from featurestore.registry.definitions import FeatureView
+from featurestore.serving.push import Pushed, PushedRows, pushed_columns
 
 from .bodies import decoded
 from .http import HttpError, Request, Response
@@ -90,9 +90,3 @@ async def push_rows(serving: Serving, request: Request, view: str, rows: PushedR
         return await serving.store.push(view, rows, admit=admit)
     except UnknownNameError as error:
         raise serving.access.as_seen(request, registry, error) from None
-
-
-def pushed_columns(view: FeatureView) -> list[Column]:
-    """All that a pushed row of a view has."""
-    columns = [*view.join_keys, view.event_timestamp, *(Column(feature.name, feature.value_type) for feature in view.features)]
-    return columns if view.created_timestamp is None else [*columns, view.created_timestamp]

@@ -66,6 +66,18 @@ class CheckedRows:
         return PlainRows(list(zip(space.keys(list(self.newest)), rows, strict=True)))
 
 
+def pushed_columns(view: FeatureView) -> tuple[Column, ...]:
+    """All that a pushed row of that view has, in the order in which it lands; the created timestamp may be left out."""
+    created = _created_timestamp(view)
+    instants = (view.event_timestamp,) if created is None else (view.event_timestamp, created)
+    return (*view.join_keys, *instants, *(Column(feature.name, feature.value_type) for feature in view.features))
+
+
+def _created_timestamp(view: FeatureView) -> Column | None:
+    """Where a row says when it was written, if it says that in a column of its own."""
+    return None if view.created_timestamp == view.event_timestamp else view.created_timestamp
+
+
 def refuse_unpushable(view: FeatureView) -> None:
     """Raise RequestError for a view that no single row can be pushed to."""
     if view.aggregated:
@@ -88,14 +100,14 @@ def check_rows(view: FeatureView, rows: PushedRows, now: datetime) -> CheckedRow
     checker = _Checker(view, to_micros(now))
     names, count = checker.shape(rows)
     columns = {column.name: checker.column(column, names.get(column.name), count) for column in checker.required}
-    if view.created_timestamp is not None:
-        columns[view.created_timestamp.name] = checker.created(view.created_timestamp, names.get(view.created_timestamp.name), count)
+    created = _created_timestamp(view)
+    if created is not None:
+        columns[created.name] = checker.created(created, names.get(created.name), count)
     event_times = _micros(view.event_timestamp, columns)
     checker.refuse_future(event_times)
     checker.raise_problems()
     keys = encode_keys(view.join_keys, [plain_values(key, columns[key.name]) for key in view.join_keys])
-    created = _micros(view.created_timestamp, columns) if view.created_timestamp else event_times
-    return CheckedRows(view, columns, event_times, _newest(keys, event_times, created))
+    return CheckedRows(view, columns, event_times, _newest(keys, event_times, _micros(created, columns) if created else event_times))
 
 
 def plain_values(column: Column, stored: Sequence[Any]) -> list[Any]:
@@ -111,17 +123,15 @@ class _Checker:
         self._view, self._now = view, now
         self._problems: list[RowProblem] = []
         self._keys = {key.name for key in view.join_keys}
-        self.required = (*view.join_keys, view.event_timestamp, *(Column(each.name, each.value_type) for each in view.features))
+        self._known = [column.name for column in pushed_columns(view)]
+        self.required = tuple(column for column in pushed_columns(view) if column != _created_timestamp(view))
 
     def shape(self, rows: PushedRows) -> tuple[dict[str, list[Any]], int]:
         """The columns by name, and how many rows there are."""
         columns, count = self._columns(rows) if isinstance(rows, Mapping) else self._rows(rows)
-        known = [column.name for column in self.required]
-        if self._view.created_timestamp is not None:
-            known.append(self._view.created_timestamp.name)
         for name in columns:
-            if name not in known:
-                self._problem(None, str(name), f"{self._view.name!r} has no such column.{did_you_mean(str(name), known)}")
+            if name not in self._known:
+                self._problem(None, str(name), f"{self._view.name!r} has no such column.{did_you_mean(str(name), self._known)}")
         return columns, count
 
     def column(self, column: Column, values: list[Any] | None, count: int) -> list[Any]:

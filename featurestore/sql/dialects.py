@@ -284,6 +284,7 @@ _DIALECTS = {
             works_out_on_demand=True,
             short_decimal_products=True,
             casts_long_decimals_exactly=False,
+            session=("SET TimeZone = 'UTC'",),
         ),
         Dialect(
             "postgres",

@@ -84,6 +84,12 @@ def relation(of: Relation, alias: str | None = None) -> exp.Table:
     )
 
 
+def appended(to: Relation, names: Sequence[str], from_: exp.Table) -> exp.Insert:
+    """INSERT of the columns of those names."""
+    into = exp.Schema(this=relation(to), expressions=[identifier(name) for name in names])
+    return exp.Insert(this=into, expression=exp.select(*map(column, names)).from_(from_))
+
+
 def named(expression: exp.Expression, name: str) -> exp.Expression:
     """`expression AS "name"`, or the bare column where it has that name already."""
     if isinstance(expression, exp.Column) and expression.name == name:

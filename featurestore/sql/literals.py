@@ -44,7 +44,7 @@ def literal(value: Any, value_type: ValueType, dialect: Dialect) -> exp.Expressi
             return exp.National(this=value) if dialect.national_text else exp.Literal.string(value)
         case int():
             return exp.Literal.number(value)
-        case float() if math.isfinite(value):
+        case float() if math.isfinite(value) and (value or math.copysign(1.0, value) > 0):  # as a decimal, -0.0 has no sign
             return exp.cast(exp.Literal.number(repr(value)), column_type(value_type, dialect))
         case float():
             return exp.cast(exp.Literal.string(str(value)), column_type(value_type, dialect))

@@ -18,11 +18,12 @@ from featurestore.errors import WarehouseError
 from featurestore.registry.definitions import Column, Relation
 from featurestore.registry.value_types import STRING, ValueType
 from featurestore.sql.dialects import Dialect, Folding, TemporaryTables
-from featurestore.sql.expressions import column, identifier, named, relation, render, table
+from featurestore.sql.expressions import appended, column, identifier, named, relation, render, table
 from featurestore.sql.literals import insertion, new_table
 
 from .adapter_answers import answered, columns_of
 from .adapter_connection import AdapterConnection
+from .base import APPENDED
 
 ExprT = TypeVar("ExprT", bound=exp.Expr)
 
@@ -97,6 +98,14 @@ class AdapterSession:
             self._run(_drop(target))
             self._run(exp.Alter(this=new, kind="TABLE", actions=[exp.AlterRename(this=self._renamed(target))]))
         return self._counted(target)
+
+    def append(self, relation_: Relation, rows: pa.RecordBatchReader) -> None:
+        """Add rows to a table that exists, all or none."""
+        names = rows.schema.names
+        self.upload(APPENDED, rows)
+        insert = appended(relation_, names, table(APPENDED))
+        insert.set("expression", self._resolved(insert.expression))
+        self._run(insert)
 
     def _renamed(self, target: exp.Table) -> exp.Table:
         """How a table is called anew: by its whole name in Trino, by its last part where a table stays in its schema."""

@@ -43,6 +43,10 @@ class WarehouseSession(Protocol):
         """Create or replace a table with the answer of a query, at once or not at all, and say how many rows it has."""
         ...
 
+    def append(self, relation: Relation, rows: pa.RecordBatchReader) -> None:
+        """Add rows to a table that exists, all or none. Their columns are called as the warehouse stores those of the table."""
+        ...
+
 
 @runtime_checkable
 class MapsBatches(Protocol):
@@ -94,6 +98,10 @@ class IndexedSession(WarehouseSession, Protocol):
     def indexes(self, of: exp.Table) -> Sequence[tuple[str, ...]]:
         """The columns of each index of a relation by which any row of it is found, in order."""
         ...
+
+
+APPENDED = "appended_rows"
+"""The temporary table that rows stand in before they are appended, all or none."""
 
 
 class Warehouse(Protocol):

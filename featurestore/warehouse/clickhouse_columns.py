@@ -44,7 +44,11 @@ def stored_type(data_type: pa.DataType) -> exp.DataType:
         return exp.DataType(this=_TYPES.STRUCT, expressions=fields, nested=True, nullable=False)
     if kinds.is_list(data_type) or kinds.is_large_list(data_type) or kinds.is_fixed_size_list(data_type):
         return exp.DataType(this=_TYPES.ARRAY, expressions=[stored_type(data_type.value_type)], nested=True, nullable=False)
-    return _parsed(f"Nullable({_scalar(data_type)})")
+    text = f"Nullable({_scalar(data_type)})"
+    try:
+        return _parsed(text)
+    except SqlglotError:  # which has no name for Time64 yet
+        return exp.DataType(this=_TYPES.USERDEFINED, kind=text, nullable=False)
 
 
 def travelling_type(data_type: str) -> exp.DataType | None:

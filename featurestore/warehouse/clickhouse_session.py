@@ -19,8 +19,9 @@ from featurestore.errors import WarehouseError
 from featurestore.registry.definitions import Column, Relation
 from featurestore.registry.value_types import TIMESTAMP
 from featurestore.sql.dialects import dialect_named
-from featurestore.sql.expressions import column, identifier, named, relation, render, table
+from featurestore.sql.expressions import appended, column, identifier, named, relation, render, table
 
+from .base import APPENDED
 from .clickhouse_columns import column_of, stored_type, travelling_type
 from .clickhouse_profile import ClickHouseProfile
 
@@ -93,12 +94,8 @@ class ClickHouseSession:
 
     def create_table(self, relation_: Relation, query: exp.Query) -> int:
         """Create or replace a table with the answer of a query, and say how many rows it has."""
-        if self._profile.cluster:
-            raise WarehouseError(
-                f"The dbt target {self._profile.target} writes to the cluster {self._profile.cluster!r}, and a table made here would be on "
-                "one server of it. Write the training set to a file: to_parquet (`fsdbt train --output`)."
-            )
-        target = relation(Relation(relation_.identifier, relation_.schema or self._profile.database))
+        self._refuse_cluster("a table made", "Write the training set to a file: to_parquet (`fsdbt train --output`).")
+        target = relation(self._at_home(relation_))
         self._run(exp.Create(this=exp.Table(this=target.args["db"].copy()), kind="DATABASE", exists=True))
         order = exp.Order(expressions=[exp.Tuple()])
         engine = exp.EngineProperty(this=exp.var("MergeTree"))
@@ -106,6 +103,23 @@ class ClickHouseSession:
         self._run(exp.Create(this=target, kind="TABLE", replace=True, properties=properties, expression=query))
         counted = self.query(exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows")).from_(target.copy())).read_all()
         return int(counted.column(0)[0].as_py())
+
+    def append(self, relation_: Relation, rows: pa.RecordBatchReader) -> None:
+        """Add rows to a table that exists, all or none."""
+        self._refuse_cluster("rows appended", "Let the stream that the rows come from write them there.")
+        names = rows.schema.names
+        self.upload(APPENDED, rows)
+        self._run(appended(self._at_home(relation_), names, table(APPENDED)))
+
+    def _at_home(self, relation_: Relation) -> Relation:
+        return Relation(relation_.identifier, relation_.schema or self._profile.database)
+
+    def _refuse_cluster(self, what: str, remedy: str) -> None:
+        if self._profile.cluster:
+            raise WarehouseError(
+                f"The dbt target {self._profile.target} writes to the cluster {self._profile.cluster!r}, and {what} here would be on one "
+                f"server of it. {remedy}"
+            )
 
     def _create_temporary(self, name: str, this: exp.Expression, query: exp.Query | None = None) -> None:
         temporary = exp.Properties(expressions=[exp.TemporaryProperty()])

@@ -14,9 +14,9 @@ from sqlglot import exp
 from featurestore.errors import WarehouseError
 from featurestore.registry.definitions import Column, Relation
 from featurestore.sql.dialects import dialect_named
-from featurestore.sql.expressions import relation, render, table
+from featurestore.sql.expressions import appended, relation, render, table
 
-from .base import BATCH_ROWS
+from .base import APPENDED, BATCH_ROWS
 from .duckdb_columns import column_of
 
 _DIALECT = dialect_named("duckdb")
@@ -83,6 +83,12 @@ class DuckDBSession:
         self._run(exp.Create(this=target, kind="TABLE", replace=True, expression=query))
         counted = self._rows(exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows")).from_(target.copy()))
         return int(counted[0]["rows"])
+
+    def append(self, relation_: Relation, rows: pa.RecordBatchReader) -> None:
+        """Add rows to a table that exists, all or none."""
+        names = rows.schema.names
+        self.upload(APPENDED, rows)
+        self._run(appended(relation_, names, table(APPENDED)))
 
     def _run(self, statement: exp.Expression) -> None:
         try:

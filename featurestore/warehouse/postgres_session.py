@@ -17,8 +17,9 @@ from sqlglot import exp
 from featurestore.errors import WarehouseError
 from featurestore.registry.definitions import Column, Relation
 from featurestore.sql.dialects import dialect_named
-from featurestore.sql.expressions import relation, render, table
+from featurestore.sql.expressions import appended, relation, render, table
 
+from .base import APPENDED
 from .postgres_arrow import exact, storable
 from .postgres_catalog import COLUMNS, INDEXES, column_of
 
@@ -145,6 +146,16 @@ class PostgresSession:
             raise _refused(error) from None
         self._counted.clear()
         return rows
+
+    def append(self, relation_: Relation, rows: pa.RecordBatchReader) -> None:
+        """Add rows to a table that exists, all or none."""
+        names = rows.schema.names
+        self.upload(APPENDED, rows)
+        self._run(appended(relation_, names, table(APPENDED)))
+        try:
+            self._connection.commit()
+        except adbc_driver_manager.Error as error:
+            raise _refused(error) from None
 
     def described(self, names: str) -> dict[int, tuple[Column, ...]]:
         """The columns of relations, by their place in the list, from 1. Those that do not exist are absent."""

@@ -13,8 +13,9 @@ from sqlglot import exp
 from featurestore.errors import FeatureStoreError, WarehouseError
 from featurestore.registry.definitions import Column, Relation
 from featurestore.sql.dialects import dialect_named
-from featurestore.sql.expressions import identifier, relation, render, unused
+from featurestore.sql.expressions import appended, identifier, relation, render, table, unused
 
+from .base import APPENDED
 from .spark_columns import columns_of
 from .spark_errors import refused
 from .spark_files import Staged, StagedFiles
@@ -123,6 +124,12 @@ class SparkSQLSession:
             self._run(exp.Drop(tables=[before], kind="TABLE"))
         counted = self._rows(exp.select(exp.alias_(exp.Count(this=exp.Star()), identifier("rows"))).from_(target.copy()))
         return int(counted[0]["rows"])
+
+    def append(self, relation_: Relation, rows: pa.RecordBatchReader) -> None:
+        """Add rows to a table that exists, all or none."""
+        names = rows.schema.names
+        self.upload(APPENDED, rows)
+        self._run(appended(relation_, names, table(APPENDED)))
 
     def _free(self, relation_: Relation, ending: str) -> exp.Table:
         taken = [row["tableName"] for row in self._rows(f"SHOW TABLES IN {self._schema_of(relation_)}")]

@@ -114,6 +114,9 @@ class TranslatedSession:
     def create_table(self, relation: Relation, query: exp.Query) -> int:
         raise NotImplementedError
 
+    def append(self, relation: Relation, rows: pa.RecordBatchReader) -> None:
+        raise NotImplementedError
+
 
 @contextmanager
 def translated_session(dialect: Dialect) -> Iterator[TranslatedSession]:

@@ -39,6 +39,7 @@ from featurestore.registry.value_types import (
     MapType,
     StructType,
     ValueType,
+    is_nested,
 )
 from featurestore.sql.expressions import column, relation, table
 from featurestore.training.retrieval import RetrievalJob, historical_features
@@ -130,6 +131,41 @@ def test_the_types_of_a_table_are_known(running: RunningWarehouse, value_type: V
     build(running, view, {"customer_id": [1], "happened_at": [NOON], "value": values[:1]})
     found = {of.name: of.value_type for of in opened(running).describe([view.relation])[view.relation]}
     assert found == {"customer_id": INT64, "happened_at": TIMESTAMP, "value": value_type}
+
+
+LANDED = {"bytes": ["bytes"], "others": [name for name, (of, _) in VALUES.items() if not is_nested(of) and name != "bytes"]}
+
+
+@pytest.mark.parametrize("landed", LANDED.values(), ids=LANDED)
+def test_rows_are_appended_to_a_table_exactly(running: RunningWarehouse, landed: list[str]) -> None:
+    types = {f"v{place}": VALUES[name][0] for place, name in enumerate(landed)}
+    columns = {f"v{place}": VALUES[name][1] for place, name in enumerate(landed)}
+    rows = [{name: values[at % len(values)] for name, values in columns.items()} for at in range(12)]
+    schema = pa.schema([("n", pa.int64()), *((name, arrow_type(of)) for name, of in types.items())])
+    table_of = lambda numbers: pa.Table.from_pylist([{"n": n, **rows[n]} for n in numbers], schema=schema)  # noqa: E731
+    landing = running.relation("landed_values")
+    running.load(landing, table_of([0]))
+    warehouse = opened(running)
+    stored = {each.name: each.stored_name for each in warehouse.describe([landing])[landing]}
+    for numbers in (range(1, 5), range(5, 12), ()):
+        part = table_of(numbers).select([*reversed(schema.names)])
+        with warehouse.session(read_only=False) as session:
+            session.append(landing, part.rename_columns([stored[name] for name in part.schema.names]).to_reader())
+    with warehouse.session() as session:
+        chosen = [exp.alias_(exp.column(stored[name], quoted=True), name, quoted=True) for name in schema.names]
+        answer = session.query(exp.select(*chosen).from_(relation(landing))).read_all().sort_by("n").to_pylist()
+    assert [row["n"] for row in answer] == list(range(12))
+    for name in types:
+        assert [shown(row[name]) for row in answer] == [shown(row[name]) for row in rows], landed[int(name[1:])]
+
+
+def test_rows_of_a_column_that_a_table_does_not_have_are_refused(running: RunningWarehouse) -> None:
+    landing = running.relation("landed_numbers")
+    running.load(landing, pa.table({"n": pa.array([1], pa.int64())}))
+    with pytest.raises(WarehouseError), opened(running).session(read_only=False) as session:
+        session.append(landing, pa.table({"no_such_column": pa.array([2], pa.int64())}).to_reader())
+    with opened(running).session() as session:
+        assert session.query(exp.select("*").from_(relation(landing))).read_all().num_rows == 1
 
 
 def test_a_relation_that_is_not_there_is_absent_from_the_answer(running: RunningWarehouse) -> None:

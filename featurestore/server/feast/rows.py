@@ -13,8 +13,7 @@ from typing import Any
 
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.value_types import DateType, MapType, StructType, TimestampType, ValueType
-from featurestore.server.push import pushed_columns
-from featurestore.serving.push import PushedRows
+from featurestore.serving.push import PushedRows, pushed_columns
 from featurestore.timestamps import EPOCH
 
 EVENT_TIMESTAMP, CREATED = "event_timestamp", "created"
