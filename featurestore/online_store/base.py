@@ -1,8 +1,8 @@
 """What an online store is: keys, bytes and an event time. It knows no features.
 
 Every row carries, at fixed places in its bytes, the event time and the sequence of the materialization or push that wrote it (see
-`featurestore.codec.layout`). All of a project take their numbers from one counter, so sequences order them by when they began. Two rules
-decide what a write leaves:
+`featurestore.codec.layout`). Runs take their numbers from one counter of the project, and a push has the number that was taken last, so
+sequences order them as they come. Two rules decide what a write leaves:
 
 - `NEWEST_WINS`: a row replaces another when its (event time, sequence) is at least as great. An older event time never replaces
   a newer one; an equal one is overwritten by what began later. The end is the same whatever the order of writers.

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import codec_cases as cases
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from featurestore import AsyncOnlineFeatureStore
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import key_space
 from featurestore.codec.layout import push_sequence, row_version, run_sequence
+from featurestore.codec.versions import Building
 from featurestore.errors import NotMaterializedError, PushError, RequestError, UnknownNameError
 from featurestore.online_store.base import WriteMode
 from featurestore.registry.aggregations import AggregateFunction
@@ -306,3 +308,40 @@ def test_runs_and_pushes_one_after_the_other_leave_the_newest_and_the_last_of_eq
             if hours >= expected.get(customer, (-9, 0))[0]:
                 expected[customer] = (hours, orders)
     assert orders_of(shop, 0, 1, 2) == [expected.get(customer, (0, None))[1] for customer in range(3)]
+
+
+def watermark(shop, version):
+    shop.store.write_documents("shop", {"watermark/orders": msgspec.json.encode({"view": "orders", "key_version": version})})
+
+
+def test_a_push_goes_to_the_version_that_is_being_built_too(shop):
+    built = dataclasses.replace(ORDERS, key_version=2)
+    space = key_space("shop", built)
+    watermark(shop, 1)
+    with shop.reader() as store:
+        store.push("orders", [order(1)])
+        assert shop.store.read([space.key(b"1")]) == [None]
+        building = Building(2, space.prefix.decode(), space.suffix.decode(), takes_rows=True)
+        shop.store.write_documents("shop", {"building/orders": msgspec.json.encode(building)})
+        assert store.push("orders", [order(2, 5)]) == Pushed("orders", 1, 1), "announced since the last push"
+        rows = shop.store.read([key_space("shop", ORDERS).key(b"2"), space.key(b"2")])
+        assert rows[0] == rows[1] is not None
+        deaf = Building(2, space.prefix.decode(), space.suffix.decode(), takes_rows=False)
+        shop.store.write_documents("shop", {"building/orders": msgspec.json.encode(deaf)})
+        store.push("orders", [order(3)])
+        store.push("orders", [order(4)])
+        assert shop.store.read([space.key(b"4")]) == [None]
+
+
+def test_a_push_follows_a_view_that_is_served_by_another_version(shop):
+    watermark(shop, 1)
+    with shop.reader() as store:
+        store.push("orders", [order(1)])
+        wider = dataclasses.replace(ORDERS, key_version=2, features=(*ORDERS.features, Feature("returns", INT64)))
+        shop.publish(wider, PROFILE)
+        watermark(shop, 2)
+        with pytest.raises(PushError, match="every row: returns: is missing"):
+            store.push("orders", [order(2)])
+        assert store.push("orders", [{**order(2), "returns": 1}]).written == 1
+        assert store.get_online_features({"customer_id": [2]}, "orders:returns").to_dict()["returns"] == [1]
+        assert shop.store.read([key_space("shop", wider).key(b"2")]) != [None]
