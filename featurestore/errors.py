@@ -23,6 +23,7 @@
     ├── OnlineStoreError              the online store refused or answered nonsense
     │   ├── OnlineStoreUnavailableError   it cannot be reached
     │   ├── ServersReplacedError      one of its servers was restarted or replaced while a view was written
+    │   ├── WrittenTooLateError       rows arrived after the time until which they were to be written
     │   └── NotMaterializedError      it holds no snapshot of this project
     ├── FeatureServerError            a feature server answered something unexpected
     │   └── FeatureServerUnavailableError   it cannot be reached, or is too busy
@@ -248,6 +249,10 @@ class ServersReplacedError(OnlineStoreError):
     """A server that held rows was restarted or replaced while a view was written; some of what was written may be gone with it."""
 
     http_status = 503
+
+
+class WrittenTooLateError(OnlineStoreError):
+    """Rows arrived after the time until which they were to be written; they, and all that came after, were left out."""
 
 
 class NotMaterializedError(OnlineStoreError):

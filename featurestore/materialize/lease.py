@@ -6,7 +6,7 @@ the next one waits until it has run out, and tells such a run from one that live
 
 The run's sequence is its fencing number. A run that was held up for longer than its lease (paused, cut off) keeps it as long as nobody
 else took it; where a later sequence stands there, it writes nothing more: the lease is renewed before rows are written, wherever they
-are, and the watermark is exchanged together with the lease that allows it.
+are; the store itself refuses rows that come after the lease has run out; and the watermark is exchanged together with the lease.
 """
 
 from __future__ import annotations
@@ -87,6 +87,11 @@ class HeldLease:
         """The sequence of the run's rows."""
         return self.lease.sequence
 
+    @property
+    def until(self) -> int:
+        """Until when nobody else can take it, by the store's clock: no row of the run may be written later."""
+        return self.lease.expires_at
+
     def check(self, store: OnlineStore) -> None:
         """To be called before anything is written: renews the lease where that is due. Raises LeaseError where another run took it."""
         if time.monotonic() - self._renewed > self.lasts / 3e6:
@@ -94,9 +99,9 @@ class HeldLease:
 
     def renew(self, store: OnlineStore) -> None:
         """Hold it for as long again. Raises LeaseError where another run took it."""
-        until = store.time(self.project) + self.lasts
-        self._exchange(store, msgspec.structs.replace(self.lease, expires_at=until), {})
-        self._renewed = time.monotonic()
+        renewed = msgspec.structs.replace(self.lease, expires_at=store.time(self.project) + self.lasts)
+        self._exchange(store, renewed, {})
+        self.lease, self._renewed = renewed, time.monotonic()
 
     def finish(self, store: OnlineStore, documents: Mapping[str, bytes]) -> None:
         """Write documents and give the lease back, both or neither, once the rows that they speak of will outlive any server.

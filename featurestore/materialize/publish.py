@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from featurestore.codec.encode import RowEncoder
+from featurestore.errors import WrittenTooLateError
 from featurestore.online_store.base import EncodedRows, OnlineStore, WriteMode
 from featurestore.online_store.connect import open_store
 from featurestore.registry.definitions import FeatureView
@@ -61,9 +62,18 @@ class Publication:
         event_timestamp = len(self.view.join_keys)
         rows = stepped_rows(batches, self.view, self.at) if self.view.aggregated else batches
         for batch, encoded in _encoded_ahead(rows, RowEncoder(self.project, self.view, self.lease.sequence)):
-            self.lease.check(store)
-            store.write(encoded, self.mode, horizon=self.horizon, expires_after=self.expires_after)
+            self._write_part(encoded, store)
             yield Part(len(encoded), instant(pc.max(batch.column(event_timestamp))))
+
+    def _write_part(self, rows: EncodedRows, store: OnlineStore) -> None:
+        self.lease.check(store)
+        while True:
+            try:
+                store.write(rows, self.mode, horizon=self.horizon, expires_after=self.expires_after, until=self.lease.until)
+                return
+            except WrittenTooLateError:
+                # Held up on the way. As long as nobody else came, that does no harm.
+                self.lease.renew(store)
 
 
 @dataclass(frozen=True, slots=True)

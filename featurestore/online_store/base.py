@@ -62,13 +62,24 @@ class OnlineStore(Protocol):
         """The row of each key, or None, in the order of `keys`, in one round trip."""
         ...
 
-    def write(self, rows: EncodedRows, mode: WriteMode, *, horizon: int | None = None, expires_after: int | None = None) -> int:
+    def write(
+        self,
+        rows: EncodedRows,
+        mode: WriteMode,
+        *,
+        horizon: int | None = None,
+        expires_after: int | None = None,
+        until: int | None = None,
+    ) -> int:
         """Write rows by the rule of `mode`; return how many were taken. Each row is old or new to a reader, never mixed.
 
         Args:
             horizon: of an exact write, the newest event time that the view has in the warehouse, in microseconds. An earlier pushed row
                 with a newer one stays. None: the view is empty there, so every pushed row does.
             expires_after: microseconds after which the store may drop a row that nobody wrote again, to clean up. None: never.
+            until: after this time, by the store's own clock, no more of them are written. None: whenever they arrive.
+
+        Raises WrittenTooLateError where some rows came after `until`.
         """
         ...
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from featurestore.codec.keys import KeySpace
 from featurestore.codec.layout import row_version
-from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError
+from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError, WrittenTooLateError
 from featurestore.timestamps import Clock, to_micros, utc_now
 
 from .base import EncodedRows, WriteMode
@@ -68,6 +68,7 @@ class EmbeddedStore:
         self._path, self._clock = path, clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._opened_file: tuple[int, int] | None = None
         self._laid_out = False
 
     @property
@@ -85,11 +86,21 @@ class EmbeddedStore:
                 found.update(connection.execute(_select(len(part)), part))
             return list(map(found.get, keys))
 
-    def write(self, rows: EncodedRows, mode: WriteMode, *, horizon: int | None = None, expires_after: int | None = None) -> int:
+    def write(
+        self,
+        rows: EncodedRows,
+        mode: WriteMode,
+        *,
+        horizon: int | None = None,
+        expires_after: int | None = None,
+        until: int | None = None,
+    ) -> int:
         """Write rows by the rule of `mode`; return how many were taken. Rows whose expiry has passed are cleaned up."""
         with self._writing() as connection:
             before = connection.total_changes
             now = to_micros(self._clock())
+            if until is not None and now > until:
+                raise WrittenTooLateError(f"Rows came to {self._path} too late to be written.")
             rule = (horizon,) if mode is WriteMode.EXACT else ()
             parameters = _parameters(rows, None if expires_after is None else now + expires_after)
             connection.executemany(_UPSERTS[mode], ((*each, *rule) for each in parameters))
@@ -232,6 +243,9 @@ class EmbeddedStore:
             connection.execute("COMMIT")
 
     def _opened(self, *, to_write: bool) -> sqlite3.Connection | None:
+        if self._connection is not None and self._file_id() != self._opened_file:
+            self._connection.close()
+            self._connection, self._laid_out = None, False
         if self._connection is None or (to_write and not self._laid_out):
             connection = self._connection or self._connect(to_write)
             if connection is None:
@@ -239,8 +253,16 @@ class EmbeddedStore:
             if to_write:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(_LAYOUT)
-            self._connection, self._laid_out = connection, to_write
+            self._connection, self._laid_out, self._opened_file = connection, to_write, self._file_id()
         return self._connection
+
+    def _file_id(self) -> tuple[int, int] | None:
+        """Which file is at the path now: SQLite itself would go on with one that was deleted or replaced. None: there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _connect(self, to_write: bool) -> sqlite3.Connection | None:
         if not to_write and not self._path.exists():

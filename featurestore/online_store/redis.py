@@ -54,9 +54,19 @@ class RedisStore:
                 self._knowledge.ask_again(only, error)
         return self._servers.run(rows_read(keys, self._knowledge))
 
-    def write(self, rows: EncodedRows, mode: WriteMode, *, horizon: int | None = None, expires_after: int | None = None) -> int:
+    def write(
+        self,
+        rows: EncodedRows,
+        mode: WriteMode,
+        *,
+        horizon: int | None = None,
+        expires_after: int | None = None,
+        until: int | None = None,
+    ) -> int:
         """Write rows by the rule of `mode`; return how many were taken."""
-        return self._servers.run(rows_written(rows, mode, expires_after, horizon, self._knowledge)) if len(rows) else 0
+        if not len(rows):
+            return 0
+        return self._servers.run(rows_written(rows, mode, self._knowledge, expires_after=expires_after, horizon=horizon, until=until))
 
     def remove_older(self, space: KeySpace, sequence: int, *, pushed_before: int = 0, horizon: int | None = None) -> int:
         """Remove what materializations before `sequence` wrote, and what was pushed before `pushed_before` up to `horizon`."""
@@ -158,7 +168,7 @@ class AsyncRedisStore:
 
     async def write(self, rows: EncodedRows, mode: WriteMode, *, expires_after: int | None = None) -> int:
         """Write rows by the rule of `mode`; return how many were taken."""
-        return await self._servers.run(rows_written(rows, mode, expires_after, None, self._knowledge)) if len(rows) else 0
+        return await self._servers.run(rows_written(rows, mode, self._knowledge, expires_after=expires_after)) if len(rows) else 0
 
     async def last_sequence(self, project: str) -> int:
         """The number that `next_sequence` gave last; 0 before the first."""

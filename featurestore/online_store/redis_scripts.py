@@ -1,24 +1,37 @@
 """What the Redis server decides: the rule of a write and of a removal, as Lua over whole batches.
 
-An event time is compared as two halves, since a Lua number holds no 64-bit integer exactly. A script gets at most some thousand keys
+A Lua number holds integers of 53 bits exactly: event times of the years 1684 to 2255. Where two beyond that look equal, and where a horizon is
+compared, they are taken as two halves. A script gets at most some thousand keys
 at once: that is what Lua can hand on as arguments. An odd sequence is that of a push.
 """
 
 WRITE = """
 local count = #KEYS
 local exact, lifetime = ARGV[count + 1] == 'exact', ARGV[count + 2]
-local header, winners, n = struct.unpack, {}, 0
+local header, winners, n, exactly = struct.unpack, {}, 0, 9007199254740992
 local horizon, horizon_low = -math.huge, 0
 if ARGV[count + 3] ~= '' then horizon, horizon_low = header('>i4I4', ARGV[count + 3]) end
+if ARGV[count + 4] ~= '' then
+  local now = redis.call('TIME')
+  if now[1] * 1000000 + now[2] > tonumber(ARGV[count + 4]) then return -1 end
+end
 local there = redis.call('MGET', unpack(KEYS))
 for i = 1, count do
   local old, new = there[i], ARGV[i]
   local wins = not old
   if old then
-    local old_high, old_low, old_run = header('>i4I4xI4', old, 5)
-    local high, low, run = header('>i4I4xI4', new, 5)
-    wins = high > old_high or (high == old_high and (low > old_low or (low == old_low and run >= old_run)))
-      or (exact and run > old_run and (old_run % 2 == 0 or old_high < horizon or (old_high == horizon and old_low <= horizon_low)))
+    local was, old_run = header('>i8xI4', old, 5)
+    local is, run = header('>i8xI4', new, 5)
+    wins = is > was or (is == was and run >= old_run)
+    if is == was and (is >= exactly or is <= -exactly) then
+      local old_high, old_low = header('>i4I4', old, 5)
+      local high, low = header('>i4I4', new, 5)
+      wins = high > old_high or (high == old_high and (low > old_low or (low == old_low and run >= old_run)))
+    end
+    if not wins and exact and run > old_run then
+      local old_high, old_low = header('>i4I4', old, 5)
+      wins = old_run % 2 == 0 or old_high < horizon or (old_high == horizon and old_low <= horizon_low)
+    end
   end
   if wins then
     winners[n + 1] = KEYS[i]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from featurestore.errors import WrittenTooLateError
+
 from .base import EncodedRows, WriteMode
 from .redis_commands import bulk, digest, documents_key, evalsha, hmget, mget, packed, slot_of, write_steps
 from .redis_errands import Errand, carried_out
@@ -40,13 +42,16 @@ class Writing:
 
     script = WRITE
 
-    def __init__(self, rows: EncodedRows, mode: WriteMode, expires_after: int | None, horizon: int | None) -> None:
+    def __init__(
+        self, rows: EncodedRows, mode: WriteMode, expires_after: int | None, horizon: int | None = None, until: int | None = None
+    ) -> None:
         self._rows = rows
         lifetime = b"" if expires_after is None else b"%d" % (expires_after // 1000)
-        self._arguments = (mode.value.encode(), lifetime, _instant_bytes(horizon))
+        self._arguments = (mode.value.encode(), lifetime, _instant_bytes(horizon), b"" if until is None else b"%d" % until)
         self._tail = b"".join(map(bulk, self._arguments))
         self._one_by_one: tuple[Sequence[bytes], Sequence[bytes]] | None = None
         self.taken = 0
+        self.too_late = False
 
     @property
     def keys(self) -> Sequence[bytes]:
@@ -64,7 +69,10 @@ class Writing:
 
     def take(self, members: Sequence[int], answer: int) -> None:
         """Count what was taken."""
-        self.taken += answer
+        if answer < 0:
+            self.too_late = True
+        else:
+            self.taken += answer
 
     def _bulk_strings(self) -> tuple[Sequence[bytes], Sequence[bytes]]:
         if self._one_by_one is None:
@@ -138,11 +146,24 @@ def rows_read(keys: Sequence[bytes], knowledge: Knowledge) -> Steps[list[bytes |
     return work.rows
 
 
-def rows_written(rows: EncodedRows, mode: WriteMode, expires_after: int | None, horizon: int | None, knowledge: Knowledge) -> Steps[int]:
-    """Write rows; how many were taken. One that is sent again because an answer was lost may count as taken twice over."""
-    work = Writing(rows, mode, expires_after, horizon)
+def rows_written(
+    rows: EncodedRows,
+    mode: WriteMode,
+    knowledge: Knowledge,
+    *,
+    expires_after: int | None,
+    horizon: int | None = None,
+    until: int | None = None,
+) -> Steps[int]:
+    """Write rows; how many were taken. One that is sent again because an answer was lost may count as taken twice over.
+
+    Raises WrittenTooLateError where some came after `until`.
+    """
+    work = Writing(rows, mode, expires_after, horizon, until)
     errands = errands_for(work.keys, knowledge) if _sharded(knowledge) else [Errand(0, members) for members in write_steps(rows)]
     yield from carried_out(work, errands, knowledge, knowledge.url.retry_writes_for)
+    if work.too_late:
+        raise WrittenTooLateError("Rows came to Redis too late to be written.")
     return work.taken
 
 

@@ -11,14 +11,17 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import codec_cases
 import msgspec
 import pytest
 from redis import Redis
 from redis_server import RedisServer
 
-from featurestore.errors import LeaseError
+from featurestore.codec.encode import RowEncoder
+from featurestore.codec.keys import key_space
+from featurestore.errors import LeaseError, WrittenTooLateError
 from featurestore.materialize.lease import HeldLease, Lease, document_name, leased, running
-from featurestore.online_store.base import OnlineStore
+from featurestore.online_store.base import OnlineStore, WriteMode
 from featurestore.online_store.connect import open_store
 
 SHORT = timedelta(milliseconds=300)
@@ -145,6 +148,16 @@ def test_what_writes_in_another_process_for_a_run_keeps_its_lease(store: OnlineS
     time.sleep(2 * SHORT.total_seconds())
     there.check(store)
     assert running(store, "shop", ["orders"])["orders"].sequence == killed.sequence
+
+
+def test_the_store_itself_refuses_rows_that_come_after_the_lease_ran_out(store: OnlineStore) -> None:
+    view = codec_cases.feature_view()
+    rows = RowEncoder("shop", view, 2).encode(codec_cases.batch_of(view, [{"customer_id": customer} for customer in range(2000)]))
+    with leased(store, "shop", "orders", lasts=SHORT) as held:
+        assert store.write(rows, WriteMode.EXACT, until=held.until) == 2000
+        with pytest.raises(WrittenTooLateError):
+            store.write(rows, WriteMode.EXACT, until=store.time("shop") - 1)
+    assert store.count(key_space("shop", view)) == 2000
 
 
 def test_of_many_runs_at_once_one_at_a_time_gets_it(store: OnlineStore) -> None:

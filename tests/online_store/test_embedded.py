@@ -130,3 +130,27 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     assert store.read([KEY]) == [None]
     with pytest.raises(OnlineStoreUnavailableError, match="missing"):
         store.write(rows(), WriteMode.NEWEST_WINS)
+
+
+def test_a_file_that_was_deleted_answers_no_more(tmp_path):
+    store = EmbeddedStore(tmp_path / "store.db")
+    store.write(rows(), WriteMode.NEWEST_WINS)
+    assert store.read([KEY]) != [None]
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert store.read([KEY]) == [None]
+    assert store.write(rows(), WriteMode.NEWEST_WINS) == 1
+    assert store.read([KEY]) == [row for _, row in rows().pairs()]
+    store.close()
+
+
+def test_a_file_that_was_put_in_its_place_is_the_one_that_answers(tmp_path):
+    store, other = EmbeddedStore(tmp_path / "store.db"), EmbeddedStore(tmp_path / "other.db")
+    store.write(rows(run=2), WriteMode.NEWEST_WINS)
+    other.write(rows(run=4), WriteMode.NEWEST_WINS)
+    other.close()
+    for left in tmp_path.glob("store.db-*"):
+        left.unlink()
+    (tmp_path / "other.db").replace(tmp_path / "store.db")
+    assert store.read([KEY]) == [row for _, row in rows(run=4).pairs()]
+    store.close()

@@ -15,6 +15,7 @@ from warehouses import RunningWarehouse, opened
 
 from featurestore.arrow import arrow_type
 from featurestore.dbt.run_results import NodeResult, RunResults
+from featurestore.materialize.lease import LEASE
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import MaterializationReport, Progress, run_materialization
 from featurestore.materialize.watermarks import read_watermarks
@@ -54,7 +55,7 @@ class HistoryProject:
         self.running.load(self.view.relation, table)
 
     def materialize(
-        self, at: datetime, *, progress: Progress | None = None, allow_shrink: bool = True, **options: Any
+        self, at: datetime, *, progress: Progress | None = None, allow_shrink: bool = True, lease: timedelta = LEASE, **options: Any
     ) -> MaterializationReport:
         """Publish what the last build left, as of that instant; also where that is far less than before, as tests often have it."""
         store = open_store(self.url)
@@ -76,6 +77,7 @@ class HistoryProject:
                 at=at,
                 progress=progress,
                 allow_shrink=allow_shrink,
+                lease=lease,
             )
         finally:
             store.close()
