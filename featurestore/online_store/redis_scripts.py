@@ -1,8 +1,8 @@
 """What the Redis server decides: the rule of a write and of a removal, as Lua over whole batches.
 
-A Lua number holds integers of 53 bits exactly: event times of the years 1684 to 2255. Where two beyond that look equal, and where a horizon is
-compared, they are taken as two halves. A script gets at most some thousand keys
-at once: that is what Lua can hand on as arguments. An odd sequence is that of a push.
+A Lua number holds integers of 53 bits exactly: event times of the years 1684 to 2255. Where two beyond that look equal, and where a
+horizon is compared, they are taken as two halves. A script gets at most some thousand keys at once: that is what Lua can hand on as
+arguments. An odd sequence is that of a push.
 """
 
 WRITE = """

@@ -28,8 +28,8 @@ NEVER_HELD = count()
 over_random_writers = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 keys = st.sampled_from(KEYS)
-# On both sides of the epoch, where the sign of an event time turns, and of where its lower half does.
-turning_points = st.sampled_from([NOON, 0, 1 << 32, -(1 << 32), 5 << 31])
+# On both sides of the epoch, where the sign of an event time turns, of where its lower half does, and beyond what 53 bits hold.
+turning_points = st.sampled_from([NOON, 0, 1 << 32, -(1 << 32), 5 << 31, 1 << 53, 1 << 57])
 times = st.builds(lambda turn, minute: turn + minute, turning_points, st.integers(-2, 2))
 numbers = st.integers(1, 6)
 materialized = st.builds(Stored, times, numbers.map(run_sequence))
