@@ -22,7 +22,9 @@ from .state import RETIRED, SNAPSHOT, RetiredSpace, StoreState, retired_document
 from .watermarks import fingerprint
 
 
-def served_registry(registry: Registry, before: Registry, online: Mapping[str, int], leaving: Collection[str]) -> Registry:
+def served_registry(
+    registry: Registry, before: Registry, online: Mapping[str, int], leaving: Collection[str], waiting: Collection[str] = ()
+) -> Registry:
     """The registry to serve.
 
     Args:
@@ -30,6 +32,7 @@ def served_registry(registry: Registry, before: Registry, online: Mapping[str, i
         before: what is served now.
         online: the views whose rows are online under the definition that the project has, each with the version of its keys.
         leaving: those that are to be served no longer, of the ones that the project has no more, or says are not online.
+        waiting: those of which nothing was ever published.
 
     A view that is not online under its new definition keeps the one that is served. A service keeps the one that is served where its
     new one names features that are not served yet, and what it needs stays.
@@ -39,10 +42,11 @@ def served_registry(registry: Registry, before: Registry, online: Mapping[str, i
     views |= {name: view for name, view in former.items() if name not in views and name not in leaving}
     told = Registry(registry.project, _answering_to_plain_names(views, before, online))
     services = {service.name: service for service in before.services}
-    kept = [service if _resolves(told, service) else services.get(service.name, service) for service in registry.services]
+    ready = Registry(registry.project, tuple(view for view in told.views if view.name not in waiting))
+    kept = [service if _resolves(ready, service) else services.get(service.name, service) for service in registry.services]
     needed = {name for service in kept for name in _views_of(service, before) if name in leaving and not _resolves(told, service)}
     if needed:
-        return served_registry(registry, before, online, set(leaving) - needed)
+        return served_registry(registry, before, online, set(leaving) - needed, waiting)
     return Registry(registry.project, told.views, tuple(kept))
 
 
@@ -63,7 +67,7 @@ def announce(store: OnlineStore, project: str, registry: Registry, leaving: Coll
             return ()
         online = views_online(state, registry)
         may_leave = {*leaving, *_superseded(registry, state.served, online)}
-        snapshot = served_registry(registry, state.served, online, may_leave)
+        snapshot = served_registry(registry, state.served, online, may_leave, never_published(state, registry, online))
         gone = sorted(set(left(registry, state.served)) - {view.name for view in snapshot.views if view.online})
         if to_json(snapshot) == state.documents[SNAPSHOT] and not gone:
             return ()
@@ -85,6 +89,11 @@ def views_online(state: StoreState, registry: Registry) -> dict[str, int]:
     """The views whose rows are online under the definition that the project has, each with the version of its keys."""
     marks = {view.name: (fingerprint(view), state.watermark(view.name)) for view in registry.views if view.online}
     return {name: mark.key_version for name, (definition, mark) in marks.items() if mark is not None and mark.definition == definition}
+
+
+def never_published(state: StoreState, registry: Registry, online: Collection[str]) -> set[str]:
+    """The views of the project that are to be online and of which nothing is."""
+    return {view.name for view in registry.views if view.online and view.name not in online and state.watermark(view.name) is None}
 
 
 def _told(view: FeatureView, former: Mapping[str, FeatureView], online: Mapping[str, int], leaving: Collection[str]) -> FeatureView:

@@ -31,7 +31,7 @@ from featurestore.registry.snapshot import HELD_FOR, to_json
 from featurestore.timestamps import as_utc, duration_micros
 
 from .lease import HeldLease
-from .served import read_state, served_registry, views_online
+from .served import never_published, read_state, served_registry, views_online
 from .state import RETIRED, SNAPSHOT, RetiredSpace, StoreState, retired_document
 from .watermarks import Watermark, written_watermark
 
@@ -112,7 +112,7 @@ def swap(held: HeldLease, store: OnlineStore, registry: Registry, build: Build, 
             held.refuse_if_lost(store)
             raise LeaseError(f"{name}: another run has begun to build it meanwhile. This one leaves what is served as it was.")
         online = {**views_online(state, registry), name: build.view.key_version}
-        snapshot = to_json(served_registry(registry, state.served, online, ()))
+        snapshot = to_json(served_registry(registry, state.served, online, (), never_published(state, registry, online)))
         documents: dict[str, bytes | None] = {SNAPSHOT: snapshot, building_document_name(name): None, **mark}
         if build.replaces is not None:
             retired = RetiredSpace.of(name, build.replaces.key_version, key_space(project, build.replaces))
