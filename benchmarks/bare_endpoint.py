@@ -1,16 +1,22 @@
-"""The floor under the feature server: an ASGI endpoint that makes one MGET and answers bytes that it holds in memory.
+"""The floor under the feature server: an ASGI endpoint that makes one MGET by redis-py and answers bytes that it holds in memory.
 
-Served by the same uvicorn with the same settings. What it reads and answers stands in a file that `BARE_ENDPOINT` names: for each request
-one of some hundred lists of keys, as they would be looked up for it, and always the same answer, of the size of a real one.
+    BARE_ENDPOINT=FILE python benchmarks/bare_endpoint.py PORT
+
+Served by the same uvicorn with the same settings and the same connections. What it reads and answers stands in that file: one of some
+hundred lists of keys, as they would be looked up for a request, and always the same answer, of the size of a real one.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import sys
 
 import msgspec
 import redis.asyncio
+import uvicorn
+
+from featurestore.server.connection import Connection
 
 
 class Held(msgspec.Struct):
@@ -44,3 +50,17 @@ def create_app():
         await send(body)
 
     return app
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        create_app,
+        factory=True,
+        port=int(sys.argv[1]),
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        http=Connection,
+        ws="none",
+    )

@@ -17,6 +17,8 @@ local turn = 0
 function setup(thread) thread:set("first", thread.addr and math.random(#bodies) or 1) end
 function init(args) wrk.method = "POST"; wrk.headers["Content-Type"] = "application/json"; turn = first or 0 end
 function request() turn = turn + 1; return wrk.format(nil, nil, nil, bodies[turn % #bodies + 1]) end
+local pause = tonumber(os.getenv("WRK_PAUSE_MS"))
+if pause > 0 then function delay() return math.random(0, 2 * pause) end end
 function done(summary, latency, requests)
   io.write(string.format("FIGURES %d %d %d %d %d %d %d\\n", summary.requests, summary.duration,
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
@@ -45,8 +47,13 @@ def on_processor(number: str, *command: object) -> list[str]:
     return [*pinned, *map(str, command)]
 
 
-def post(url: str, bodies: list[bytes], *, connections: int, seconds: float) -> Load:
-    """Post those bodies in turn, over so many connections, each as soon as the one before was answered."""
+def post(url: str, bodies: list[bytes], *, connections: int, seconds: float, per_second: float | None = None, pinned: bool = True) -> Load:
+    """Post those bodies in turn, over so many connections, each as soon as the one before was answered.
+
+    Args:
+        per_second: or about so many, by pauses of random length.
+        pinned: whether the generator keeps to its own processor.
+    """
     program = shutil.which("wrk")
     if program is None:
         raise SystemExit("This benchmark needs wrk. On Debian or Ubuntu: apt-get install wrk. On macOS: brew install wrk")
@@ -54,10 +61,25 @@ def post(url: str, bodies: list[bytes], *, connections: int, seconds: float) -> 
         script, lines = Path(folder) / "post.lua", Path(folder) / "bodies"
         script.write_text(_SCRIPT, encoding="utf-8")
         lines.write_bytes(b"\n".join(bodies))
-        command = on_processor(
-            GENERATOR_PROCESSOR, program, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "20s", "-s", script, url
-        )
-        output = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "WRK_BODIES": str(lines)}).stdout
+        command: list[str] = [
+            program,
+            "-t1",
+            f"-c{connections}",
+            f"-d{max(1, round(seconds))}s",
+            "--timeout",
+            "20s",
+            "-s",
+            str(script),
+            url,
+        ]
+        told = {"WRK_BODIES": str(lines), "WRK_PAUSE_MS": f"{0 if per_second is None else connections / per_second * 1000:.0f}"}
+        output = subprocess.run(
+            on_processor(GENERATOR_PROCESSOR, *command) if pinned else command,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **told},
+        ).stdout
     found = re.search(r"FIGURES (.*)", output)
     assert found is not None, output
     requests, micros, failed, p50, p99, _, longest = map(int, found[1].split())

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("registry", "training", "aggregations", "lock", "materialize", "online_read")
+BENCHMARKS = ("registry", "training", "aggregations", "lock", "materialize", "online_read", "serving")
 PACKAGES = ("duckdb", "hiredis", "msgspec", "pyarrow", "redis", "sqlglot")
 
 

@@ -8,7 +8,6 @@ import asyncio
 import gc
 import logging
 import os
-import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from time import perf_counter
@@ -22,6 +21,7 @@ from .access.guard import Access
 from .access.secret_words import without_secrets
 from .access_log import AccessLog
 from .bodies import CLOSE, read_body
+from .deadlines import Deadlines
 from .feast import routes as feast
 from .http import INTERNAL, HttpError, Receive, Request, Response, Scope, Send, as_http_error, error_response
 from .load import LoadLimit
@@ -29,11 +29,7 @@ from .metrics import Metrics, forget_dead_workers
 from .observed_store import ObservedStore
 from .routes import Route, Serving
 from .settings import ServerSettings, settings_from
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
+from .traces import tracing
 
 log = logging.getLogger("featurestore.server")
 
@@ -61,10 +57,11 @@ class Application:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        self._metrics = Metrics()
-        store = ObservedStore(open_async_store(settings.online_store, settings.base_dir), self._metrics)
+        self._metrics, self._tracing = Metrics(), tracing(os.environ)
+        store = ObservedStore(open_async_store(settings.online_store, settings.base_dir), self._metrics, self._tracing)
         self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, store=store, public_only=True)
         self._load = LoadLimit(settings.max_concurrency, settings.max_queue)
+        self._deadlines = Deadlines(settings.request_timeout)
         self._serving = Serving(settings, store, self._store, Access(settings), self._load, self._metrics)
         documented = [route for group in GROUPS for route in group(self._serving)]
         self._routes = _by_path((*documented, *openapi.routes(self._serving, documented)))
@@ -77,26 +74,36 @@ class Application:
             return None
         request = Request(scope, perf_counter())
         route = self._routes.get(request.path, _NO_ROUTES).get(request.method)
-        failed = error_response if route is None else route.error_response
-        try:
-            response = await self._answer(request, route, receive)
-        except HttpError as error:
-            response = failed(error, request.id)
-        except FeatureStoreError as error:
-            response = failed(as_http_error(error), request.id)
-            if response.status >= 500:
-                log.error("%s %s: %s", request.id, type(error).__name__, error)
-        except Exception as error:
-            log.error("%s failed: %s\n%s", request.id, type(error).__name__, _places(error))
-            response = failed(INTERNAL, request.id)
+        endpoint = OTHER if route is None else route.path
+        if self._tracing is None:
+            response = await self._handled(request, route, receive)
+        else:
+            with self._tracing.request(request, endpoint) as span:
+                response = await self._handled(request, route, receive)
+                self._tracing.answered(span, request, response.status)
         if response.status >= 400:
             # An error may repeat words of the request, and a key or a token may be among them by mistake.
             response.body = without_secrets(response.body.decode()).encode()
         await _send(send, request, response)
-        endpoint = OTHER if route is None else route.path
         self._metrics.count_request(endpoint, request.service, response.status, perf_counter() - request.started)
         if self._log is not None:
             self._log.add(request, endpoint, response.status)
+
+    async def _handled(self, request: Request, route: Route | None, receive: Receive) -> Response:
+        """The answer, whatever goes wrong."""
+        failed = error_response if route is None else route.error_response
+        try:
+            return await self._answer(request, route, receive)
+        except HttpError as error:
+            return failed(error, request.id)
+        except FeatureStoreError as error:
+            response = failed(as_http_error(error), request.id)
+            if response.status >= 500:
+                log.error("%s %s: %s", request.id, type(error).__name__, error)
+            return response
+        except Exception as error:
+            log.error("%s failed: %s\n%s", request.id, type(error).__name__, _places(error))
+            return failed(INTERNAL, request.id)
 
     async def _answer(self, request: Request, route: Route | None, receive: Receive) -> Response:
         if route is None:
@@ -105,17 +112,21 @@ class Application:
             request.caller = await self._serving.access.authorize(request)
         if route.open:
             return await route.endpoint(request)
+        task = self._deadlines.begin(request.started)
         try:
-            async with timeout(self._settings.request_timeout):
-                await self._load.enter()
-                try:
-                    if route.body is not None:
-                        request.body = await read_body(request, receive, self._settings.max_body_bytes)
-                    return await route.endpoint(request)
-                finally:
-                    self._load.leave()
-        except (asyncio.TimeoutError, TimeoutError):
+            await self._load.enter()
+            try:
+                if route.body is not None:
+                    request.body = await read_body(request, receive, self._settings.max_body_bytes)
+                return await route.endpoint(request)
+            finally:
+                self._load.leave()
+        except asyncio.CancelledError:
+            if not self._deadlines.is_over(task):
+                raise
             raise (_LATE if request.is_whole or route.body is None else _SLOW) from None
+        finally:
+            self._deadlines.end(task)
 
     def _no_route(self, path: str) -> HttpError:
         methods = ", ".join(self._routes.get(path, ()))
@@ -130,13 +141,17 @@ class Application:
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
-        publishing = asyncio.get_running_loop().create_task(self._keep_publishing())
+        loop = asyncio.get_running_loop()
+        kept = [loop.create_task(self._keep_publishing()), loop.create_task(self._deadlines.keep())]
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        publishing.cancel()
+        for task in kept:
+            task.cancel()
         self._metrics.publish(0)
         if self._log is not None:
             self._log.write()
+        if self._tracing is not None:
+            self._tracing.close()
         await self._store.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -57,7 +57,7 @@ class Request:
     """What was asked, and what becomes known of it while it is answered."""
 
     __slots__ = (
-        "authorization",
+        "_given",
         "body",
         "caller",
         "caller_name",
@@ -79,9 +79,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         """By their names in small letters."""
 
-        self.authorization: tuple[bytes, ...] = tuple(value for name, value in scope["headers"] if name == b"authorization")
-        """The values of every such header: two of them are one too many."""
-
+        self._given: Sequence[tuple[bytes, bytes]] = scope["headers"]
         self.body = b""
         self.is_whole = False
         """Whether its body has arrived."""
@@ -101,6 +99,11 @@ class Request:
 
         self.rows = 0
         """How many entity rows."""
+
+    @property
+    def authorization(self) -> tuple[bytes, ...]:
+        """The values of every such header: two of them are one too many."""
+        return tuple(value for name, value in self._given if name == b"authorization")
 
     def _given_id(self) -> str | None:
         given = self.headers.get(b"x-request-id")

@@ -13,6 +13,7 @@ from featurestore.errors import FeatureStoreError
 from featurestore.online_store.base import AsyncOnlineStore, EncodedRows, WriteMode
 
 from .metrics import Metrics
+from .traces import Tracing
 
 MOST_KEYS_TOGETHER = 512
 """A read of more keys goes by itself, so that no short one waits for a long one."""
@@ -34,13 +35,19 @@ class _Together:
 class ObservedStore:
     """An `AsyncOnlineStore` before another one."""
 
-    def __init__(self, store: AsyncOnlineStore, metrics: Metrics) -> None:
-        self._store, self._metrics = store, metrics
+    def __init__(self, store: AsyncOnlineStore, metrics: Metrics, tracing: Tracing | None) -> None:
+        self._store, self._metrics, self._tracing = store, metrics, tracing
         self._next: _Together | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The row of each key, or None, in the order of `keys`."""
+        if self._tracing is None:
+            return await self._joined(keys)
+        with self._tracing.store_read(len(keys)):
+            return await self._joined(keys)
+
+    async def _joined(self, keys: Sequence[bytes]) -> list[bytes | None]:
         if len(keys) > MOST_KEYS_TOGETHER:
             return await self._timed(keys)
         together = self._next

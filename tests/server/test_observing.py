@@ -12,7 +12,8 @@ from feature_server import FeatureServer
 from prometheus_client.parser import text_string_to_metric_families
 from published_shop import NOON, Shop
 
-from featurestore.materialize.watermarks import Watermark, document_name
+from featurestore.codec.versions import watermark_document_name
+from featurestore.materialize.watermarks import Watermark
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def samples(server: FeatureServer) -> dict[tuple[str, ...], float]:
 def test_requests_rows_and_freshness_are_counted(fresh: FeatureServer, shop: Shop):
     newest = NOON - timedelta(hours=1)
     mark = Watermark("orders", NOON, 7, "f", 2, "full", "shop:{customer/i:", event_timestamp=newest)
-    shop.store.write_documents("shop", {document_name("orders"): msgspec.json.encode(mark)})
+    shop.store.write_documents("shop", {watermark_document_name("orders"): msgspec.json.encode(mark)})
     for features, key in (("churn", 1), ("churn", 9), (["orders:spent"], 2), ("made_up_name", 1)):
         fresh.client.post("/v1/features", json={"features": features, "rows": [{"customer_id": key}]})
     fresh.client.get("/made/up/path")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
+from redis_server import free_port
 
 
 class FeatureServer:
@@ -108,9 +108,3 @@ class FeatureServer:
                 self.close()
                 raise RuntimeError(f"fsdbt serve did not start: {errors}")
             time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
