@@ -27,6 +27,8 @@ from featurestore.sql.expressions import relation
 from featurestore.warehouse.open import open_warehouse
 
 SERVICE = "departure_delay_model"
+# DuckDB is what the others are compared with.
+pytestmark = pytest.mark.parametrize("warehouse_name", of_its_own(but="duckdb"), indirect=True)
 INSTANTS = [datetime(2013, 1, 20, tzinfo=timezone.utc), datetime(2013, 2, 14, 17, 30, tzinfo=timezone.utc)]
 
 ENVIRONMENTS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]] = {
@@ -71,12 +73,6 @@ def elsewhere(running: RunningWarehouse, warehouse_name: str, tmp_path_factory: 
         for name, value in variables.items():
             patch.setenv(name, value)
         yield Elsewhere(warehouse_name, run, variables)
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """DuckDB is what the others are compared with."""
-    if "warehouse_name" in metafunc.fixturenames:
-        metafunc.parametrize("warehouse_name", of_its_own(but="duckdb"), indirect=True)
 
 
 def feature_store(run: DbtRun, target: str, at: datetime, folder: Path) -> FeatureStore:

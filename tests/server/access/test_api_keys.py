@@ -51,7 +51,11 @@ def test_a_wrong_secret_an_unknown_id_and_a_revoked_key_are_told_alike() -> None
     assert len(messages) == 1
 
 
-@pytest.mark.parametrize("chosen", ["", "secret", "hunter2", f"fsdbt_{ID}_secret", f"fsdbt_{ID}_{'a' * 42}", f"fsdbt_{ID}_{'a' * 44}"])
+@pytest.mark.parametrize(
+    "chosen",
+    ["", "secret", "hunter2", f"fsdbt_{ID}_secret", f"fsdbt_{ID}_{'a' * 42}", f"fsdbt_{ID}_{'a' * 44}"],
+    ids=["nothing", "a word", "another word", "a word after an id", "too short", "too long"],
+)
 def test_a_key_that_somebody_chose_never_counts_even_with_its_hash_in_the_file(chosen) -> None:
     with pytest.raises(NotAuthenticatedError):
         holder_of(chosen, {ID: record(hash=hash_of(chosen))}, NOW)
