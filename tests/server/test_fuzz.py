@@ -10,16 +10,22 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import codec_cases as cases
 import pytest
 from bad_bodies import BAD_BODIES, ROW
 from bad_http import BAD_HTTP
 from feature_server import FeatureServer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from published_shop import Shop
+from published_shop import ORDERS, PROFILE, Shop
 from raw_http import exchange, post
+
+from featurestore.registry.definitions import Feature, FeatureView
+from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP
+from featurestore.sql.on_demand.grammar import parse_expression
 
 EXAMPLES = int(os.environ.get("FSDBT_FUZZ_EXAMPLES", "150"))
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -29,8 +35,9 @@ READS: list[dict[str, Any]] = [
     {"features": "churn", "rows": [ROW, {"customer_id": 2}], "statuses": True, "event_timestamps": True},
     {"features": ["orders:spent", "profile:*"], "columns": {"customer_id": [1, 2], "label": ["a", None]}, "full_feature_names": True},
 ]
+BROUGHT = {**ROW, "amount": 1e308, "quantity": 3, "country": "lv", "at": "2024-05-01T12:00:00"}
 ENDPOINTS: dict[str, list[dict[str, Any]]] = {
-    "/v1/features": READS,
+    "/v1/features": [*READS, {"features": [f"risk:{name}" for name in ("ratio", "product", "level", "age", "seen")], "rows": [BROUGHT]}],
     "/v1/push": [
         {"view": "orders", "rows": [PUSHED, {**PUSHED, "customer_id": 2, "spent": None}]},
         {"view": "profile", "columns": {"customer_id": [1], "event_timestamp": ["2024-05-01"], "city": ["Riga"]}},
@@ -66,8 +73,30 @@ HEADERS = st.dictionaries(
 )
 
 
+RISK = cases.feature_view("risk", {"average": FLOAT64, "seen": INT64, "since": TIMESTAMP})
+EXPRESSIONS = {
+    "ratio": "amount / nullif(average, 0)",
+    "product": "seen * quantity",
+    "level": "case when amount > average then upper(country) else substring(country, 1, 2) end",
+    "age": "datediff('day', since, at)",
+}
+INPUTS = {"amount": FLOAT64, "quantity": INT64, "country": STRING, "at": TIMESTAMP}
+
+
+def with_expressions(view: FeatureView) -> FeatureView:
+    """The view with features on demand, which are worked out of what a request brings."""
+    features = {feature.name: feature.value_type for feature in view.features}
+    made = []
+    for name, text in EXPRESSIONS.items():
+        on_demand = parse_expression(text, features, INPUTS, {})
+        made.append(Feature(name, on_demand.tree.value_type, on_demand=on_demand))
+    return replace(view, on_demand=tuple(made))
+
+
 @pytest.fixture(scope="module")
 def server(shop: Shop) -> Iterator[FeatureServer]:
+    shop.publish(ORDERS, PROFILE, with_expressions(RISK))
+    shop.write(RISK, {"customer_id": 1, "average": 0.5, "seen": 2**62, "since": cases.NOON})
     with FeatureServer(shop.url, "shop", "--request-timeout", "5") as running:
         yield running
         assert running.client.get("/ready").status_code == 200
@@ -83,6 +112,10 @@ def send(server: FeatureServer, path: str, body: bytes, headers: dict[str, str] 
     answer = server.client.post(path, content=body, headers={"content-type": "application/json", **(headers or {})})
     assert answer.status_code < 500, (answer.status_code, answer.text, body[:300])
     return answer.status_code
+
+
+def test_the_requests_that_it_begins_with_are_good(server) -> None:
+    assert {send(server, path, encode(body)) for path, bodies in ENDPOINTS.items() for body in bodies} == {200}
 
 
 @FUZZ
