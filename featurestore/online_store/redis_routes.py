@@ -110,6 +110,7 @@ def redirected(error: redis.exceptions.AskError, asked: Server) -> Server:
 
 def named(error: Exception, server: Server, url: RedisUrl) -> FeatureStoreError:
     """The error in our words: where the server is, never its password."""
+    said = str(error).rstrip(".")
     match error:
         case redis.exceptions.AskError() | redis.exceptions.ClusterCrossSlotError() if url.topology is not Topology.CLUSTER:
             return OnlineStoreError(f"Redis at {server} is one server of a cluster. Write redis+cluster:// in the online store's URL.")
@@ -117,7 +118,7 @@ def named(error: Exception, server: Server, url: RedisUrl) -> FeatureStoreError:
             slot, other = error.slot_id, redirected(error, server)
             return OnlineStoreUnavailableError(f"Redis at {server} and {other} do not agree on who has slot {slot} of their cluster.")
         case redis.AuthenticationError() | redis.exceptions.AuthorizationError():
-            return OnlineStoreUnavailableError(f"{_what(server)} refuses the login: {error}. Check the online store's URL.")
+            return OnlineStoreUnavailableError(f"{_what(server)} refuses the login: {said}. Check the online store's URL.")
         case _ if "cluster support disabled" in str(error):
             return OnlineStoreError(f"Redis at {server} belongs to no cluster. Write redis:// in the online store's URL.")
         case (
@@ -126,10 +127,10 @@ def named(error: Exception, server: Server, url: RedisUrl) -> FeatureStoreError:
             | redis.exceptions.TryAgainError()
             | redis.BusyLoadingError()
         ):
-            return OnlineStoreUnavailableError(f"{_what(server)} cannot answer now: {error}.")
+            return OnlineStoreUnavailableError(f"{_what(server)} cannot answer now: {said}.")
         case redis.ConnectionError() | redis.TimeoutError() | OSError():
-            return OnlineStoreUnavailableError(f"{_what(server)} cannot be reached: {error}. Is it running?")
-    return OnlineStoreError(f"{_what(server)} refused: {error}.")
+            return OnlineStoreUnavailableError(f"{_what(server)} cannot be reached: {said}. Is it running?")
+    return OnlineStoreError(f"{_what(server)} refused: {said}.")
 
 
 def cluster_routes(answer: Any, asked: Server) -> Routes:

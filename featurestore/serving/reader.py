@@ -161,7 +161,7 @@ class OnlineFeatureStore(_Reader):
     """The current feature values of one project. May be shared by threads.
 
     Args:
-        url: of the online store: `redis://…`, `rediss://…`, `unix://…` or `sqlite:///file`.
+        url: of the online store: `redis://…`, `redis+cluster://…`, `redis+sentinel://…`, `unix://…` or `sqlite:///file`.
         project: the project whose features are read.
         base_dir: the folder that a relative `sqlite:///file` starts from.
         clock: says what time it is; for tests.
