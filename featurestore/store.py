@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from featurestore.landing import PushTo
     from featurestore.lineage.features import FeatureLineage, Impact
     from featurestore.lineage.project import ProjectLineage
+    from featurestore.materialize.lease import Lease
     from featurestore.materialize.plan import MaterializationPlan
     from featurestore.materialize.run import MaterializationReport
     from featurestore.materialize.state import StoreState
@@ -226,6 +227,12 @@ class FeatureStore:
             incomplete=incomplete_models(self._manifest, run) if run else {},
             leaving=leaving,
         )
+
+    def publishing(self) -> Mapping[str, Lease]:
+        """The views that some run publishes right now, each with who does and since when."""
+        from featurestore.materialize.lease import running
+
+        return running(self._store, self.settings.project, [view.name for view in self.registry.views])
 
     def materialize(
         self,

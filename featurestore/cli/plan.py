@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from featurestore.errors import RequestError
+from featurestore.timestamps import from_micros
 
 from .options import (
     PROJECT_DIR,
@@ -22,9 +24,10 @@ from .options import (
     Target,
     open_feature_store,
 )
-from .output import write_json, write_table
+from .output import note, write_json, write_table
 
 if TYPE_CHECKING:
+    from featurestore.materialize.lease import Lease
     from featurestore.materialize.plan import MaterializationPlan
 
 Everything = Annotated[bool, typer.Option("--all", help="Every feature view, whatever the last dbt run built or was published before.")]
@@ -75,13 +78,16 @@ def plan(
         raise RequestError("--markdown goes with --against.")
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         planned = store.plan(select or (), exclude or (), everything=everything, full_refresh=full_refresh)
+        publishing = store.publishing()
     if as_json:
-        write_json(plan_document(planned))
+        write_json(_plan_document(planned, publishing))
     else:
         rows: list[tuple[object, ...]] = [(task.view.name, "publish", task.mode, task.reason) for task in planned.tasks]
         rows += [(skip.view.name, "skip", None, skip.reason) for skip in planned.skipped]
         rows += [(name, "remove", None, LEFT) for name in planned.leaving]
         write_table(("feature view", "action", "read", "why"), rows)
+        for name, lease in publishing.items():
+            note(f"{name} is being published already, {lease}")
 
 
 def _show_against(
@@ -102,9 +108,10 @@ def _show_against(
     sys.exit(show_changes(changes, as_json=as_json, as_markdown=as_markdown))
 
 
-def plan_document(planned: MaterializationPlan) -> dict[str, object]:
+def _plan_document(planned: MaterializationPlan, publishing: Mapping[str, Lease]) -> dict[str, object]:
     """The plan as `--json` writes it."""
     return {
+        "publishing": {name: {"holder": lease.holder, "since": from_micros(lease.since)} for name, lease in publishing.items()},
         "invocation_id": planned.invocation_id,
         "publish": [{"view": task.view.name, "read": task.mode, "why": task.reason} for task in planned.tasks],
         "skip": [{"view": skip.view.name, "why": skip.reason, "failed": skip.failed} for skip in planned.skipped],

@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 from redis_server import RedisServer
 from shop_project import ORDERS, PROFILE, YAML, dbt, fsdbt, make_shop
 
+from featurestore.materialize.lease import leased
+from featurestore.online_store.connect import open_store
+
 SPINE = "select 1 as customer_id, timestamp '2024-01-02' as event_timestamp, 'kept' as note"
 
 
@@ -282,3 +285,17 @@ def test_init_changes_nothing_the_second_time(shop: Path, tmp_path: Path) -> Non
     again = fsdbt(shop, *command, check=True)
     assert {path: path.read_text() for path in shop.rglob("*") if path.is_file()} == before
     assert "edited" not in again.stderr
+
+
+def test_plan_says_what_another_run_is_publishing(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    assert json.loads(fsdbt(shop, "plan", "--json", check=True).stdout)["publishing"] == {}
+    url = json.loads(fsdbt(shop, "config", "--json", check=True).stdout)
+    (online_store,) = [each["value"] for each in url if each["setting"] == "online_store"]
+    store = open_store(online_store, shop)
+    with leased(store, "shop", "customer_orders"):
+        shown = fsdbt(shop, "plan", check=True)
+        document = json.loads(fsdbt(shop, "plan", "--json", check=True).stdout)
+    store.close()
+    assert "customer_orders is being published already, since " in shown.stderr
+    assert list(document["publishing"]) == ["customer_orders"]
