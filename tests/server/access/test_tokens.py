@@ -185,6 +185,8 @@ def of_another_payload() -> str:
         "[" * LONGEST,
         part("[" * 3000) + ".e30.AAAA",
     ],
+    # Made anew in every process: their own text would give the test another name in each.
+    ids=lambda _: "token",
 )
 async def test_a_token_that_was_made_up_is_refused_without_being_repeated(settings, token) -> None:
     with pytest.raises(NotAuthenticatedError) as refused:
