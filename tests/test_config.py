@@ -37,6 +37,7 @@ def test_without_a_word_the_defaults_hold(tmp_path: Path) -> None:
         "defaults.available_after": ("0 seconds", "default"),
         "defaults.online": ("true", "default"),
         "defaults.late_data": ("as_event", "default"),
+        "defaults.max_shrink": ("50%", "default"),
     }
 
 
@@ -54,7 +55,10 @@ def test_a_flag_beats_the_environment_that_beats_the_project_file(tmp_path: Path
 
 
 def test_the_project_file_says_the_defaults_of_all_views(tmp_path: Path) -> None:
-    found = settings(tmp_path, {"defaults": {"ttl": "7 days", "available_after": "1 hour", "online": False, "late_data": "as_known"}})
+    found = settings(
+        tmp_path,
+        {"defaults": {"ttl": "7 days", "available_after": "1 hour", "online": False, "late_data": "as_known", "max_shrink": "20%"}},
+    )
     assert found.defaults.ttl == timedelta(days=7)
     assert found.defaults.available_after == timedelta(hours=1)
     assert (found.defaults.online, found.defaults.late_data) == (False, LateData.AS_KNOWN)
@@ -63,6 +67,7 @@ def test_the_project_file_says_the_defaults_of_all_views(tmp_path: Path) -> None
         ("1 hour", "dbt_project.yml"),
         ("false", "dbt_project.yml"),
         ("as_known", "dbt_project.yml"),
+        ("20%", "dbt_project.yml"),
     ]
 
 

@@ -75,6 +75,7 @@ FULL = FeatureView(
     incremental_strategy="merge",
     incremental_key=("trip_no", "vendor_id"),
     key_version=3,
+    landing=Relation("landed_orders", "raw"),
     on_demand=(Feature("tipped", FLOAT64, "Of the fare.", ("money",), on_demand=OnDemand("tip / nullif(0.5, null)", TIP)),),
 )
 PAYMENTS = FeatureView(
