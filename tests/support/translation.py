@@ -35,6 +35,11 @@ _CODE_POINTS = "POSIX"
 def in_duckdb(text: str, dialect: str) -> str:
     """The same query in DuckDB's words. Raises ParseError where it is none of the dialect."""
     tree = parse_one(text, dialect=dialect)
+    if dialect in _WITHOUT_CASE:
+        # FLOAT has 64 bits there, and sqlglot takes it for the 32 of DuckDB's.
+        for kind in tree.find_all(exp.DataType):
+            if kind.this is exp.DataType.Type.FLOAT and not kind.expressions:
+                kind.set("this", exp.DataType.Type.DOUBLE)
     translated = tree.transform(_translated)
     unread = [node.sql() for node in translated.find_all(exp.Command, exp.Anonymous)]
     assert not unread, f"sqlglot knows no {unread} in {dialect}"
