@@ -21,7 +21,7 @@ from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
 from featurestore.dbt.run_results import RunResults, last_publishable_run
-from featurestore.errors import OnlineStoreError, ProjectError, RequestError, UnknownNameError
+from featurestore.errors import OnlineStoreError, ProjectError, RequestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, FeatureView, Relation
 from featurestore.registry.registry import Registry, RequestedView
 from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
@@ -401,28 +401,31 @@ class FeatureStore:
         self._lineage.keep()
         return changes
 
-    def lineage(self, name: str) -> tuple[tuple[FeatureLineage, ...], Impact | None]:
-        """Where features come from and who uses them; or what a column reaches.
-
-        Args:
-            name: a feature `view:name`, a feature view or a feature service; or a column, like `stg_orders.amount`.
+    def lineage(self, features: WantedFeatures) -> tuple[FeatureLineage, ...]:
+        """Where features come from, column by column through the models, and who uses them.
 
         The project is taken as dbt compiled it. Raises UnknownNameError.
         """
-        from featurestore.lineage.features import feature_lineage, find_column, impact
+        from featurestore.lineage.features import feature_lineage
 
-        known = {view.name for view in self.registry.views}
-        services = {service.name for service in self.registry.services}
-        if ":" not in name and name not in known | services and "." in name:
-            reached = impact(self._lineage, self.registry, find_column(self._lineage, name))
-            self._lineage.keep()
-            return (), reached
-        if ":" not in name and name not in known | services:
-            raise UnknownNameError("feature view, feature service or column", name, known | services)
-        views = self.registry.resolve(name if ":" in name or name in services else f"{name}:*", full_feature_names=True)
+        views = self.registry.resolve(features, full_feature_names=True)
         found = [feature_lineage(self._lineage, self.registry, part.view, feature) for part in views for feature in part.features]
         self._lineage.keep()
-        return tuple(found), None
+        return tuple(found)
+
+    def impact(self, column: str) -> Impact:
+        """What a column reaches: the features that are made of it, or whose rows it decides, and the services that use them.
+
+        Args:
+            column: of a model, seed or source: `stg_orders.amount`, `shop.orders.amount`.
+
+        The project is taken as dbt compiled it. Raises UnknownNameError.
+        """
+        from featurestore.lineage.features import find_column, impact
+
+        reached = impact(self._lineage, self.registry, find_column(self._lineage, column))
+        self._lineage.keep()
+        return reached
 
     def latest_sql(self, features: WantedFeatures) -> dict[str, str]:
         """For each view that `features` names, the query that a full materialization would run now."""

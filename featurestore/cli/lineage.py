@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurestore.errors import UnknownNameError
+from featurestore.registry.registry import Registry
+
 from .options import PROJECT_DIR, AsJson, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
 from .output import write_json
 
@@ -28,16 +31,31 @@ def lineage(
 ) -> None:
     """Show what a feature is made of and who uses it, or what a column reaches."""
     with open_feature_store(project_dir, profiles_dir, profile, target) as store:
-        found, reached = store.lineage(name)
-    if as_json:
-        write_json(_impact_document(reached) if reached is not None else [_feature_document(each) for each in found])
-        return
-    if reached is not None:
-        _print_impact(reached)
-    for position, each in enumerate(found):
-        if position:
-            print()
-        _print_feature(each)
+        features = _features(name, store.registry)
+        if features is None:
+            reached = store.impact(name)
+        else:
+            found = store.lineage(features)
+    if features is None:
+        write_json(_impact_document(reached)) if as_json else _print_impact(reached)
+    elif as_json:
+        write_json([_feature_document(each) for each in found])
+    else:
+        for position, each in enumerate(found):
+            print("\n" * bool(position), end="")
+            _print_feature(each)
+
+
+def _features(name: str, registry: Registry) -> str | None:
+    """The features that a name asks for; None where it can only be a column."""
+    views, services = {view.name for view in registry.views}, {service.name for service in registry.services}
+    if ":" in name or name in services:
+        return name
+    if name in views:
+        return f"{name}:*"
+    if "." in name:
+        return None
+    raise UnknownNameError("feature view, feature service or column", name, views | services)
 
 
 def _print_feature(of: FeatureLineage) -> None:

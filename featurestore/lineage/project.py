@@ -160,9 +160,9 @@ class ProjectLineage:
         """Write down what was found, for the next run."""
         if self._file is None or not self._fresh:
             return
-        used = {self._checksum(each): lineage for each, lineage in self._models.items() if lineage.columns or lineage.unreadable}
+        kept = {each: model for each, model in self._kept.items() if each in self.manifest.nodes}
         partial = self._file.with_name(f"{FILE_NAME}.new")
-        partial.write_bytes(msgspec.json.encode({"format": FORMAT, "models": {**self._kept, **used}}))
+        partial.write_bytes(msgspec.json.encode(_Kept(FORMAT, kept)))
         partial.replace(self._file)
 
     def _leaves(self, columns: Iterable[NodeColumn]) -> Iterable[NodeColumn]:
@@ -217,12 +217,13 @@ class ProjectLineage:
         node = self.manifest.nodes[unique_id]
         if node.resource_type not in ("model", "snapshot"):
             return ModelLineage()
-        kept = self._kept.get(self._checksum(unique_id))
-        if kept is not None:
-            return kept
-        self._fresh = True
+        checksum, kept = self._checksum(unique_id), self._kept.get(unique_id)
+        if kept is not None and kept.checksum == checksum:
+            return kept.lineage
         query = self.query(unique_id)
-        return ModelLineage(unreadable=query) if isinstance(query, str) else self._read_off(query)
+        found = ModelLineage(unreadable=query) if isinstance(query, str) else self._read_off(query)
+        self._kept[unique_id], self._fresh = _KeptModel(checksum, found), True
+        return found
 
     def _read_off(self, query: Query) -> ModelLineage:
         columns: dict[str, ColumnLineage] = {}
@@ -291,7 +292,7 @@ def _key(relation: Relation) -> tuple[str, str]:
     return (relation.schema or "").casefold(), relation.identifier.casefold()
 
 
-def _read(file: Path | None) -> Mapping[str, ModelLineage]:
+def _read(file: Path | None) -> dict[str, _KeptModel]:
     """What an earlier run found. A file that cannot be read is as good as none."""
     if file is None:
         return {}
@@ -302,6 +303,14 @@ def _read(file: Path | None) -> Mapping[str, ModelLineage]:
     return kept.models if kept.format == FORMAT else {}
 
 
+class _KeptModel(msgspec.Struct):
+    checksum: str
+    """Of all that its lineage was read from."""
+
+    lineage: ModelLineage
+
+
 class _Kept(msgspec.Struct):
     format: int
-    models: dict[str, ModelLineage]
+    models: dict[str, _KeptModel]
+    """By dbt's unique id."""

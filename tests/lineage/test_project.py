@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,13 +148,29 @@ class TestAColumn:
 
 
 class TestWhatIsKept:
-    def test_a_second_run_parses_nothing_and_says_the_same(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_is_believed_by_the_next_run_as_long_as_the_model_is_the_same(self, tmp_path: Path) -> None:
         first = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, keep=True)
         before = of_feature(first, "customer_orders:spent")
         first[0].keep()
-        monkeypatch.setattr(ProjectLineage, "query", None)
         again = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, keep=True)
         assert of_feature(again, "customer_orders:spent") == before
+        file = tmp_path / FILE_NAME
+        file.write_text(file.read_text(encoding="utf-8").replace('"cents"', '"pence"'), encoding="utf-8")
+        told = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, keep=True)
+        assert "pence" in {column.column for column in of_feature(told, "customer_orders:spent").values}, "what is written there is taken"
+        changed = compiled("stg_orders", STAGED + " and true", ["source.shop.raw.orders"], columns={})
+        anew = opened(tmp_path, ORDERS, changed, CUSTOMER_ORDERS, keep=True)
+        assert "cents" in {column.column for column in of_feature(anew, "customer_orders:spent").values}
+
+    def test_holds_one_entry_for_each_model_there_is(self, tmp_path: Path) -> None:
+        for sql in (STAGED, STAGED + " and true"):
+            lineage = opened(
+                tmp_path, ORDERS, compiled("stg_orders", sql, ["source.shop.raw.orders"], columns={}), CUSTOMER_ORDERS, keep=True
+            )
+            of_feature(lineage, "customer_orders:spent")
+            lineage[0].keep()
+        kept = json.loads((tmp_path / FILE_NAME).read_bytes())["models"]
+        assert sorted(kept) == ["model.shop.customer_orders", "model.shop.stg_orders"]
 
     def test_a_changed_model_and_what_selects_all_of_it_are_read_anew(self, tmp_path: Path) -> None:
         passing = compiled("passing", 'select * from "warehouse"."main"."stg_orders"', ["model.shop.stg_orders"], columns={})
