@@ -9,7 +9,8 @@ def main() -> None:
     """Run `fsdbt` with the arguments of this process, and exit with the code that the outcome has.
 
     0 done; 1 something could not be done or published; 2 a wrong name or argument; 3 the project, its profile or its declarations;
-    4 the warehouse; 5 the online store; 6 a locked training set is not the same any more; 130 interrupted.
+    4 the warehouse; 5 the online store; 6 a locked training set is not the same any more; 7 online and offline do not say the same;
+    8 a change breaks readers; 130 interrupted.
     """
     from featurestore.errors import FeatureStoreError
 

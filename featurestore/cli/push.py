@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from featurestore.registry.definitions import FeatureView
 
 View = Annotated[str, typer.Argument(help="The feature view.")]
-File = Annotated[str, typer.Argument(help="rows.json, rows.ndjson or rows.parquet; - reads JSON, one row a line, from stdin.")]
+File = Annotated[str, typer.Argument(help="rows.json, rows.ndjson or rows.parquet; - reads JSON from stdin, a list of rows or one a line.")]
 To = Annotated[str, typer.Option("--to", help="online, offline, or online_and_offline.")]
 
 
@@ -62,17 +62,22 @@ def _rows(file: str, view: FeatureView) -> Any:
 
 def _json(file: str, path: Path) -> Any:
     if file == "-":
-        return _lines("stdin", sys.stdin.buffer.read())
+        content = sys.stdin.buffer.read()
+        return _whole("stdin", content) if content.lstrip().startswith(b"[") else _lines("stdin", content)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}.") from None
     if path.suffix in (".ndjson", ".jsonl"):
         return _lines(str(path), content)
+    return _whole(str(path), content)
+
+
+def _whole(name: str, content: bytes) -> Any:
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError as error:
-        raise RequestError(f"{path} is no JSON: {error}. One row a line goes into a .ndjson file.") from None
+        raise RequestError(f"{name} is no JSON: {error}. One row a line goes into a .ndjson file.") from None
 
 
 def _lines(name: str, content: bytes) -> list[Any]:

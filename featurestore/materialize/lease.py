@@ -116,7 +116,7 @@ class HeldLease:
         """Raises ServersReplacedError where a server was restarted or replaced since the run began, and may have taken rows with it."""
         if not store.kept(self.holders):
             raise ServersReplacedError(
-                f"{self.view}: a server of the online store was restarted or replaced while its rows were written, and some may be gone "
+                "a server of the online store was restarted or replaced while its rows were written, and some may be gone "
                 "with it. What was online before still is; run this again."
             )
 
@@ -143,7 +143,7 @@ class HeldLease:
         there = _read(content)
         if there is not None and there.sequence > self.lease.sequence:
             raise LeaseError(
-                f"{self.view}: this run was held up for longer than its lease lasts, and another run has taken over: {there}. "
+                f"this run was held up for longer than its lease lasts, and another run has taken over: {there}. "
                 "It writes nothing more, and its watermark is left as it was; what it wrote, the other run replaces."
             )
         return content
@@ -196,7 +196,7 @@ def _acquired(store: OnlineStore, project: str, view: str, above: int, lasts: in
             if store.exchange_documents(project, {name: content}, {name: msgspec.json.encode(mine)}):
                 return HeldLease(project, view, mine, lasts, _renewed=time.monotonic())
         elif seen is not None and seen != there:
-            raise LeaseError(f"{view}: another run is publishing it, {there}. Nothing was written; run this again when that one is done.")
+            raise LeaseError(f"another run is publishing it, {there}. Nothing was written; run this again when that one is done.")
         else:
             seen = there
             time.sleep(min(lasts / LOOKS_PER_LEASE, there.expires_at - now + 1) / 1e6)

@@ -327,7 +327,7 @@ def _refuse_if_overtaken(task: Task, project: str, store: OnlineStore) -> None:
     """What was planned holds for what was online then. From here on nobody else can change that."""
     watermark = read_watermarks(store, project, [task.view]).get(task.view.name)
     if watermark != task.online:
-        raise LeaseError(f"{task.view.name}: another run published it while this one was about to. Nothing was written; run this again.")
+        raise LeaseError("another run published it while this one was about to. Nothing was written; run this again.")
 
 
 def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, written: _Written) -> int:

@@ -53,7 +53,7 @@ def refuse_shrunk(view: FeatureView, keys: EntityKeys, online: Watermark | None,
         return
     gone = f"{before - keys.of_then:,} of {before:,} entity keys are gone" if keys.of_then else "no entity key is left"
     raise ShrinkError(
-        f"{view.name}: {gone} from {view.relation} since it was published last, and max_shrink is {100 * view.max_shrink:g}%. "
+        f"{gone} from {view.relation} since it was published last, and max_shrink is {100 * view.max_shrink:g}%. "
         "Nothing of it was published, and what is online stays. If that is right, run the same again with --allow-shrink, or set "
         "max_shrink in the model's meta.feature_view."
     )

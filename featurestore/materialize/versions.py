@@ -110,7 +110,7 @@ def swap(held: HeldLease, store: OnlineStore, registry: Registry, build: Build, 
             return  # It was done, and the answer was lost.
         if state.documents[building_document_name(name)] != build.document:
             held.refuse_if_lost(store)
-            raise LeaseError(f"{name}: another run has begun to build it meanwhile. This one leaves what is served as it was.")
+            raise LeaseError("another run has begun to build it meanwhile. This one leaves what is served as it was.")
         online = {**views_online(state, registry), name: build.view.key_version}
         snapshot = to_json(served_registry(registry, state.served, online, (), never_published(state, registry, online)))
         documents: dict[str, bytes | None] = {SNAPSHOT: snapshot, building_document_name(name): None, **mark}

@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from featurestore.errors import FeatureStoreError
+from featurestore.online_store.connect import open_async_store
 
 from .access.guard import Access
 from .connection import Connection
@@ -26,8 +27,9 @@ def main() -> None:
     try:
         settings = settings_from(os.environ)
         tls = tls_options(settings)
-        # Read here too, so that a file that cannot be used ends this process and not each worker after the other.
+        # Read here too, so that a file or a URL that cannot be used ends this process and not each worker after the other.
         access = Access(settings)
+        open_async_store(settings.online_store, settings.base_dir)
     except FeatureStoreError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

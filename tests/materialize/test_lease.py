@@ -58,7 +58,7 @@ def left_behind(store: OnlineStore, lasts: timedelta = SHORT) -> HeldLease:
 def test_a_second_run_is_told_who_the_first_one_is(store: OnlineStore) -> None:
     with (
         leased(store, "shop", "orders", lasts=SHORT),
-        pytest.raises(LeaseError, match=r"orders: another run is publishing it, since 20.* UTC, by process \d+ on "),
+        pytest.raises(LeaseError, match=r"another run is publishing it, since 20.* UTC, by process \d+ on "),
         leased(store, "shop", "orders", lasts=SHORT),
     ):
         pass
@@ -127,9 +127,7 @@ def refuses_all(held_up: HeldLease, store: OnlineStore) -> None:
         lambda: held_up.renew(store),
         lambda: held_up.finish(store, {"watermark/orders": b"earlier"}),
     ):
-        with pytest.raises(
-            LeaseError, match="orders: this run was held up for longer than its lease lasts, and another run has taken over"
-        ):
+        with pytest.raises(LeaseError, match="this run was held up for longer than its lease lasts, and another run has taken over"):
             act()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -157,3 +159,16 @@ def workers(server: FeatureServer) -> list[int]:
 
 def children_left(pids: set[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_an_online_store_that_cannot_be_meant_is_one_error_and_no_traceback(tmp_path: Path):
+    program = Path(sys.executable).with_name("fsdbt")
+    for url, said in (("redsi://user:hunter2@cache", "Did you mean 'redis'?"), ("redis://user:hunter2@cache:port", "cannot be read")):
+        failed = subprocess.run(
+            [program, "serve", "--online-store", url, "--project", "shop"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert failed.returncode == 3
+        assert failed.stderr.startswith("error: ")
+        assert said in failed.stderr
+        assert "Traceback" not in failed.stderr
+        assert "hunter2" not in failed.stderr
