@@ -68,6 +68,9 @@ class NodeConfig(msgspec.Struct, frozen=True, gc=False):
     access: str | None = None
     hard_deletes: str | None = None
     snapshot_meta_column_names: dict[str, str | None] | None = None
+    strategy: str | None = None
+    updated_at: Any = None
+    check_cols: Any = None
 
 
 class DependsOn(msgspec.Struct, frozen=True, gc=False):
@@ -105,7 +108,6 @@ class Node(msgspec.Struct, frozen=True):
     node_tags: Any = msgspec.field(name="tags", default=None)
     raw_code: msgspec.Raw = msgspec.Raw()
     raw_compiled_code: msgspec.Raw = msgspec.field(name="compiled_code", default=msgspec.Raw())
-    compiled_path: str | None = None
     language: str | None = None
     raw_columns: msgspec.Raw = msgspec.field(name="columns", default=msgspec.Raw())
     raw_checksum: msgspec.Raw = msgspec.field(name="checksum", default=msgspec.Raw())

@@ -1,7 +1,7 @@
 """A digest of how a column comes about, through all models up to the sources: two projects that define it alike have the same.
 
 It is made of the expressions that the column depends on and of the clauses that decide its rows, without comments, layout, and the names
-that a target gives to tables. A model whose SQL cannot be read counts with the checksum of its file.
+that a target gives to tables. A model whose SQL cannot be read counts with the code of all\nthat it is built from.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 
-from .project import ProjectLineage
-from .query import Projection, Query, Select, Table
-from .reach import Reached, reached
+from featurestore.dbt.checksums import code_digest
 
-_SHAPE = ("joins", "distinct", "limit", "offset", "sample")
+from .project import ProjectLineage, snapshot_columns
+from .query import Projection, Query, Select
+from .reach import Reached, reached
+from .tables import Table
+
+_SHAPE = ("joins", "distinct", "limit", "offset", "sample", "windows", "laterals")
 
 
 class Definitions:
@@ -37,14 +40,17 @@ class Definitions:
 
     def _digest(self, unique_id: str, column: str) -> str:
         node = self._lineage.manifest.nodes.get(unique_id)
-        if node is None or node.resource_type == "source":
+        if node is None or node.resource_type in ("source", "seed"):
+            # What they hold is data.
             return f"{unique_id}.{column.casefold()}"
-        if node.resource_type == "seed":
-            return f"{unique_id}.{column.casefold()} {node.checksum().checksum}"
         query = self._lineage.query(unique_id)
-        projection = None if isinstance(query, str) else query.root.projection(column)
-        if isinstance(query, str) or projection is None:
-            return _hashed([unique_id, str(node.checksum().checksum), "" if isinstance(query, str) else column.casefold()])
+        if isinstance(query, str):
+            # How it comes about cannot be told, so all that it is built from counts.
+            return _hashed([unique_id, str(code_digest(self._lineage.manifest, unique_id)), column.casefold()])
+        projection = query.root.projection(column)
+        if projection is None:
+            told_by = snapshot_columns(node, column, [each.name for each in query.root.projections]) or ()
+            return _hashed([unique_id, column.casefold(), str(node.config.strategy), *(self.digest(unique_id, each) for each in told_by)])
         of = reached([projection])
         return _hashed([*self._expressions(of, projection), *self._clauses(of.selects), *self._above(query, of)])
 
@@ -57,6 +63,8 @@ class Definitions:
         for select in selects:
             shape = [select.expression.args.get(name) for name in _SHAPE]
             parts = [part for each in shape for part in (each if isinstance(each, list) else [each])]
+            if isinstance(select.expression, exp.SetOperation):
+                yield f"{select.expression.key} {bool(select.expression.args.get('distinct'))}"
             parts += [_without_alias(source) for source in select.sources.values() if isinstance(source, exp.Expr)]
             yield " ".join([*map(self._text, select.row_clauses), *(self._text(part) for part in parts if isinstance(part, exp.Expr))])
 

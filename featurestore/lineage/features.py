@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 
-from featurestore.errors import UnknownNameError
-from featurestore.registry.definitions import Feature, FeatureReference, FeatureService, FeatureView
+from featurestore.errors import RequestError, UnknownNameError
+from featurestore.registry.definitions import Feature, FeatureReference, FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.sql.dialects import dialect_of
 
-from .project import NodeColumn, ProjectLineage, Trace
+from .project import NodeColumn, ProjectLineage, Trace, is_stored
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,15 @@ class Impact:
 
 def feature_lineage(lineage: ProjectLineage, registry: Registry, view: FeatureView, feature: Feature) -> FeatureLineage:
     """The lineage of one feature."""
-    of, filtered = _columns(feature), []
-    if feature.aggregation is not None:
-        filtered = _filtered_by(feature.aggregation.filter, dialect_of(lineage.manifest.adapter_type))
-    elif feature.on_demand is not None:
-        kept = filter(None, map(view.feature, feature.on_demand.features))
-        of = [name for each in kept for name in _columns(each)]
+    kept = [feature] if feature.on_demand is None else [each for each in map(view.feature, feature.on_demand.features) if each is not None]
+    filtered = [name for each in kept if each.aggregation for name in _filtered_by(each.aggregation.filter, lineage.dialect)]
     when = [view.event_timestamp, *filter(None, (view.created_timestamp, view.valid_to))]
     deciding = dict.fromkeys((*(key.name for key in view.join_keys), *(column.name for column in when), *filtered))
     return FeatureLineage(
         FeatureReference(view.name, feature.name),
-        tuple(lineage.trace(view.unique_id, name) for name in of),
+        tuple(lineage.trace(view.unique_id, name) for each in kept for name in _columns(each)),
         tuple(lineage.trace(view.unique_id, name) for name in deciding),
-        tuple(service.name for service in registry.services if _uses(registry, service, view, feature)),
+        registry.services_naming(view, feature),
     )
 
 
@@ -111,13 +106,17 @@ def impact(lineage: ProjectLineage, registry: Registry, column: NodeColumn) -> I
 def find_column(lineage: ProjectLineage, text: str) -> NodeColumn:
     """The column that `stg_orders.amount`, `shop.orders.amount` (of a source) or a whole unique id with a column names.
 
-    Raises UnknownNameError with the nearest one.
+    Raises UnknownNameError with the nearest one, and RequestError where the name is that of several nodes, or of an ephemeral model.
     """
     name, _, column = text.rpartition(".")
     nodes = lineage.manifest.nodes
     found = [each for each, node in nodes.items() if name in (each, node.name, node.view_name, _source_name(each))]
     if not found:
         raise UnknownNameError("model, seed or source", name, {node.name for node in nodes.values()})
+    if len(found) > 1:
+        raise RequestError(f"{name!r} may be any of {', '.join(sorted(found))}. Write that, with .{column} after it.")
+    if not is_stored(nodes[found[0]]):
+        raise RequestError(f"{name!r} is ephemeral: its SQL is in the models that select from it. Ask about a column of one of those.")
     columns = lineage.columns_of(found[0]) or tuple(nodes[found[0]].columns())
     if columns and column.casefold() not in {each.casefold() for each in columns}:
         raise UnknownNameError(f"column of {name!r}", column, columns)
@@ -127,14 +126,6 @@ def find_column(lineage: ProjectLineage, text: str) -> NodeColumn:
 def _meets(column: NodeColumn, columns: Iterable[NodeColumn]) -> bool:
     wanted = (column.node, column.column.casefold())
     return any((each.node, each.column.casefold()) == wanted for each in columns)
-
-
-def _uses(registry: Registry, service: FeatureService, view: FeatureView, feature: Feature) -> bool:
-    return any(
-        registry.view(reference.view).name == view.name
-        and (reference.feature == feature.name or (reference.feature == "*" and feature.on_demand is None))
-        for reference in service.features
-    )
 
 
 def _filtered_by(condition: str | None, dialect: str) -> list[str]:

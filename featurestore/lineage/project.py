@@ -7,7 +7,7 @@ and of what is known of the tables it reads. Where the SQL cannot be read, or a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -18,15 +18,17 @@ from sqlglot.errors import SqlglotError
 
 from featurestore.dbt.artifacts import Manifest
 from featurestore.dbt.graph import ProjectGraph
-from featurestore.dbt.nodes import Node
+from featurestore.dbt.nodes import Node, as_texts
 from featurestore.registry.definitions import Column, Relation
 from featurestore.sql.dialects import dialect_of
 
-from .query import Query, Table, TableColumn
+from .query import Query, TableColumn
 from .reach import reached
+from .tables import ByTable, Table
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "fsdbt_lineage.json"
+_ADDED_TO_SNAPSHOTS = ("dbt_valid_from", "dbt_valid_to", "dbt_updated_at", "dbt_scd_id", "dbt_is_deleted")
 
 Describe: TypeAlias = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
 
@@ -63,7 +65,6 @@ class ModelLineage(msgspec.Struct, frozen=True):
     open_nodes: tuple[str, ...] = ()
     """Nodes whose columns nobody knows and all of which it passes on, by a star."""
 
-    reads: tuple[str, ...] = ()
     unreadable: str = ""
     """Why nothing is known of it; empty where something is."""
 
@@ -110,20 +111,22 @@ class ProjectLineage:
         self.manifest = manifest
         self.graph = ProjectGraph(manifest)
         self.dialect = dialect_of(manifest.adapter_type)
-        self._by_table = {_key(node.relation): unique_id for unique_id, node in manifest.nodes.items() if _is_stored(node)}
+        self._by_table = ByTable((_table(node), unique_id) for unique_id, node in manifest.nodes.items() if is_stored(node))
         self._describe = describe
         self._described: Mapping[Relation, tuple[Column, ...]] | None = None
         self._models: dict[str, ModelLineage] = {}
         self._queries: dict[str, Query | str] = {}
+        self._traces: dict[NodeColumn, Trace] = {}
         self._file = None if folder is None else folder / FILE_NAME
         self._kept = _read(self._file)
         self._fresh = False
 
     def model(self, unique_id: str) -> ModelLineage:
         """What the columns of that model or snapshot are made of."""
-        for each in self.graph.in_order((*self.graph.ancestors([unique_id]), unique_id)):
-            if each not in self._models:
-                self._models[each] = self._found(each)
+        if unique_id not in self._models:
+            for each in self.graph.in_order((*self.graph.ancestors([unique_id]), unique_id)):
+                if each not in self._models:
+                    self._models[each] = self._found(each)
         return self._models[unique_id]
 
     def query(self, unique_id: str) -> Query | str:
@@ -134,7 +137,7 @@ class ProjectLineage:
 
     def node_of(self, table: Table) -> str | None:
         """The unique id of what stands behind a table in compiled SQL."""
-        return self._by_table.get(_key(Relation(table.name, table.schema or None, table.database or None)))
+        return self._by_table.find(table)
 
     def columns_of(self, unique_id: str) -> Sequence[str] | None:
         """All columns of a node, in their order; None where they are not known."""
@@ -149,8 +152,13 @@ class ProjectLineage:
     def trace(self, unique_id: str, column: str) -> Trace:
         """The whole way up of one column of a model."""
         start = NodeColumn(unique_id, column)
+        if start not in self._traces:
+            self._traces[start] = self._traced(start)
+        return self._traces[start]
+
+    def _traced(self, start: NodeColumn) -> Trace:
         steps, unknown = self._walk([start], {})
-        deciding, also_unknown = self._walk_rows(steps)
+        deciding, also_unknown = self._walk(self._row_columns(steps), steps)
         values = {each for each, lineage in steps.items() if not lineage.values}
         rows = {each for each, lineage in deciding.items() if not lineage.values} - values
         said = tuple(dict.fromkeys((*unknown, *also_unknown)))
@@ -187,19 +195,14 @@ class ProjectLineage:
             waiting.extend(lineage.values)
         return steps, unknown
 
-    def _walk_rows(self, steps: Mapping[NodeColumn, ColumnLineage]) -> tuple[dict[NodeColumn, ColumnLineage], list[str]]:
-        """All that decides which rows the columns on the way have: in each model on it, and in all that those models read."""
-        unknown: list[str] = []
-        deciding: dict[NodeColumn, ColumnLineage] = {}
+    def _row_columns(self, steps: Mapping[NodeColumn, ColumnLineage]) -> Iterator[NodeColumn]:
+        """What decides which rows the columns on the way have: in each model on it, and in all that those models read."""
+        for lineage in steps.values():
+            yield from lineage.rows
         nodes = {each.node for each in steps if each.node in self.manifest.nodes}
-        starts = [column for lineage in steps.values() for column in lineage.rows]
-        for node in self.graph.ancestors(nodes):
-            lineage = self._models.get(node)
-            if lineage is not None and node not in nodes:
-                starts += [column for each in lineage.columns.values() for column in each.rows]
-        more, said = self._walk(starts, steps)
-        deciding.update(more)
-        return deciding, [*unknown, *said]
+        for node in self.graph.ancestors(nodes) - nodes:
+            if node in self._models:
+                yield from (column for each in self._models[node].columns.values() for column in each.rows)
 
     def _one(self, column: NodeColumn) -> ColumnLineage:
         node = self.manifest.nodes.get(column.node)
@@ -210,7 +213,10 @@ class ProjectLineage:
             return ColumnLineage(unknown=(model.unreadable,))
         found = model.column(column.column)
         if found is None:
-            return _of_snapshot(node, column, model) or ColumnLineage(unknown=(f"its SQL has no column {column.column}",))
+            made = snapshot_columns(node, column.column, tuple(model.columns))
+            if made is not None:
+                return ColumnLineage(tuple(NodeColumn(column.node, each) for each in made))
+            return ColumnLineage(unknown=(f"its SQL has no column {column.column}",))
         return found
 
     def _found(self, unique_id: str) -> ModelLineage:
@@ -233,12 +239,9 @@ class ProjectLineage:
                 reasons = tuple(dict.fromkeys(unknown.reason for unknown in found.unknown))
                 columns[projection.name] = ColumnLineage(self._nodes(found.values), self._nodes(found.rows), reasons)
             open_nodes = tuple(self._name(table) for table in query.root.open_tables if isinstance(table, Table))
-            reads = tuple(
-                sorted({self._name(source) for select in query.selects for source in select.sources.values() if isinstance(source, Table)})
-            )
         except RecursionError:
             return ModelLineage(unreadable="its SQL is nested too deeply to be read")
-        return ModelLineage(columns, tuple(dict.fromkeys(open_nodes)), reads)
+        return ModelLineage(columns, tuple(dict.fromkeys(open_nodes)))
 
     def _nodes(self, columns: Iterable[TableColumn]) -> tuple[NodeColumn, ...]:
         return tuple(sorted({NodeColumn(self._name(each.table), each.name) for each in columns}))
@@ -267,29 +270,30 @@ class ProjectLineage:
     def _tables(self) -> Mapping[Relation, tuple[Column, ...]]:
         """The columns of what no model makes, as the warehouse has them."""
         if self._described is None:
-            unmade = [node.relation for node in self.manifest.nodes.values() if node.compiled_code() is None and _is_stored(node)]
+            unmade = [node.relation for node in self.manifest.nodes.values() if node.compiled_code() is None and is_stored(node)]
             self._described = self._describe(tuple(dict.fromkeys(unmade))) if self._describe is not None and unmade else {}
         return self._described
 
 
-def _of_snapshot(node: Node, column: NodeColumn, model: ModelLineage) -> ColumnLineage | None:
-    """The columns that dbt adds to a snapshot come from when it ran, or from the row's own update time."""
-    if node.resource_type != "snapshot" or not column.column.casefold().startswith("dbt_"):
+def snapshot_columns(node: Node, column: str, selected: Sequence[str]) -> Sequence[str] | None:
+    """Of a column that dbt adds to a snapshot: the columns of its SQL by which dbt tells that a row changed. None for any other column."""
+    config = node.config
+    renamed = (str(name).casefold() for name in (config.snapshot_meta_column_names or {}).values())
+    if node.resource_type != "snapshot" or column.casefold() not in {*_ADDED_TO_SNAPSHOTS, *renamed}:
         return None
-    return ColumnLineage()
+    if config.strategy == "timestamp":
+        return as_texts(config.updated_at)
+    return selected if config.check_cols == "all" else as_texts(config.check_cols)
 
 
-def _is_stored(node: Node) -> bool:
+def is_stored(node: Node) -> bool:
+    """Whether its rows are anywhere: those of an ephemeral model are in the SQL of whoever selects from it."""
     return node.config.materialized != "ephemeral"
 
 
 def _table(node: Node) -> Table:
     relation = node.relation
     return Table(relation.identifier, relation.schema or "", relation.database or "")
-
-
-def _key(relation: Relation) -> tuple[str, str]:
-    return (relation.schema or "").casefold(), relation.identifier.casefold()
 
 
 def _read(file: Path | None) -> dict[str, _KeptModel]:

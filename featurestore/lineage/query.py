@@ -17,20 +17,10 @@ from typing import TypeAlias
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, build_scope
 
-_ROW_CLAUSES = ("where", "group", "having", "qualify", "distinct", "order", "limit", "sample")
+from .tables import ByTable, Table
+
+_ROW_CLAUSES = ("where", "prewhere", "connect", "group", "having", "qualify", "distinct", "order", "limit", "sample")
 _UNNAMED = (exp.Unnest, exp.Lateral, exp.Explode, exp.TableFromRows, exp.Values)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table as a query names it. Parts that the query leaves out are empty."""
-
-    name: str
-    schema: str = ""
-    database: str = ""
-
-    def __str__(self) -> str:
-        return ".".join(part for part in (self.database, self.schema, self.name) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,14 @@ class Select:
     @cached_property
     def sources(self) -> Mapping[str, Select | Table | exp.Expr]:
         """What it selects from by folded alias: selects, tables, and what makes rows of a value (an unnested list)."""
-        return {name.casefold(): self.query.source(source, self) for name, (_, source) in self.scope.selected_sources.items()}
+        found = {name.casefold(): self.query.source(source, self) for name, (_, source) in self.scope.selected_sources.items()}
+        return {**found, **self._lists}
+
+    @property
+    def _lists(self) -> Mapping[str, exp.Expr]:
+        """The lists that ClickHouse's ARRAY JOIN makes rows of, each by the name that it is given."""
+        joins = [join for join in self.expression.args.get("joins") or () if join.kind == "ARRAY"]
+        return {join.this.alias_or_name.casefold(): _list_column(join.this) for join in joins}
 
     @cached_property
     def parts(self) -> tuple[Select, ...]:
@@ -138,9 +135,9 @@ class Select:
     def row_clauses(self) -> tuple[exp.Expr, ...]:
         """The clauses that decide which rows there are: filters, joins' conditions, grouping, limits."""
         clauses = [self.expression.args.get(name) for name in _ROW_CLAUSES]
-        if not self.expression.args.get("limit"):
+        if not self.expression.args.get("limit") and not self._keeps_the_first():
             clauses = [clause for clause in clauses if not isinstance(clause, exp.Order)]
-        joins = [join.args.get("on") for join in self.expression.args.get("joins") or ()]
+        joins = [join.args.get(name) for join in self.expression.args.get("joins") or () for name in ("on", "match_condition")]
         return tuple(clause for clause in (*clauses, *joins) if isinstance(clause, exp.Expr))
 
     @cached_property
@@ -152,7 +149,7 @@ class Select:
         ]
         made = [source for source in self.sources.values() if isinstance(source, exp.Expr)]
         found += [each for source in made for each in self._of_made(source)]
-        return (*found, *self._grouped_by())
+        return (*found, *self._grouped_by(), *self._told_apart(), *self._unknown_names())
 
     @cached_property
     def row_sources(self) -> tuple[Select, ...]:
@@ -201,6 +198,27 @@ class Select:
                     else:
                         yield Projection(renamed.get(folded, name), self, None, inputs)
 
+    def _unknown_names(self) -> Iterator[Unknown]:
+        """Natural joins of tables whose columns nobody knows."""
+        open_sources = [source for source in self.sources.values() if self._open(source)]
+        for join in self.expression.args.get("joins") or ():
+            if join.method.upper() == "NATURAL" and open_sources:
+                yield Unknown(join, "a natural join of tables whose columns are not known")
+
+    def _keeps_the_first(self) -> bool:
+        """Whether it keeps the first row of each kind, so that the order decides which."""
+        distinct = self.expression.args.get("distinct")
+        return isinstance(distinct, exp.Distinct) and bool(distinct.args.get("on"))
+
+    def _told_apart(self) -> Sequence[Projection]:
+        """The columns by which rows are alike, where only one of those that are is left, or none."""
+        distinct = self.expression.args.get("distinct")
+        if isinstance(self.expression, exp.SetOperation):
+            apart = bool(distinct) or not isinstance(self.expression, exp.Union)
+        else:
+            apart = isinstance(distinct, exp.Distinct) and not distinct.args.get("on")
+        return self.projections if apart else ()
+
     def _grouped_by(self) -> Iterator[Projection]:
         """The columns that GROUP BY names by their place, or all that are no aggregate."""
         group = self.expression.args.get("group")
@@ -224,7 +242,11 @@ class Select:
 
     def _joined_by_name(self) -> set[str]:
         joins = self.expression.args.get("joins") or ()
-        return {name.name.casefold() for join in joins for name in join.args.get("using") or ()}
+        names = {name.name.casefold() for join in joins for name in join.args.get("using") or ()}
+        if any(join.method.upper() == "NATURAL" for join in joins):
+            known = [{name.casefold() for name, _ in self._columns(source)} for source in self.sources.values()]
+            names |= {name for at, some in enumerate(known) for others in known[:at] for name in some & others}
+        return names
 
     def _starred(self, star: exp.Star) -> Sequence[Select | Table | exp.Expr]:
         """The sources that a star stands for."""
@@ -322,9 +344,8 @@ class Query:
     """A parsed query and the graph of its columns."""
 
     def __init__(self, tree: exp.Expr, columns: Mapping[Table, Sequence[str]] | None = None) -> None:
-        """Args: columns: of the tables whose columns are known, found by the last parts of their names, whatever the case."""
-        self.tree = tree
-        self._known = {_folded(table): tuple(names) for table, names in (columns or {}).items()}
+        """Args: columns: of the tables whose columns are known."""
+        self._known = ByTable((table, tuple(names)) for table, names in (columns or {}).items())
         self._selects: dict[int, Select] = {}
         root = build_scope(tree)
         if root is None:
@@ -369,7 +390,7 @@ class Query:
 
     def columns_of(self, table: Table) -> Sequence[str] | None:
         """The columns of a table; None where nobody said them."""
-        return self._known.get(_folded(table))
+        return self._known.find(table)
 
 
 def _own_nodes(expression: exp.Expr) -> Iterator[exp.Expr]:
@@ -384,14 +405,18 @@ def _own_nodes(expression: exp.Expr) -> Iterator[exp.Expr]:
             waiting.extend(reversed(list(node.iter_expressions())))
 
 
+def _list_column(said: exp.Expr) -> exp.Expr:
+    """A list that is joined, as rows of one column of that name."""
+    name = said.alias_or_name
+    return exp.Unnest(
+        expressions=[said.unalias().copy()], alias=exp.TableAlias(this=exp.to_identifier(name), columns=[exp.to_identifier(name)])
+    )
+
+
 def _star(said: exp.Expr) -> exp.Star | None:
     if isinstance(said, exp.Star):
         return said
     return said.this if isinstance(said, exp.Column) and isinstance(said.this, exp.Star) else None
-
-
-def _folded(table: Table) -> tuple[str, str]:
-    return table.schema.casefold(), table.name.casefold()
 
 
 def _shown(source: exp.Expr) -> str:

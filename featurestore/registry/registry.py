@@ -135,6 +135,18 @@ class Registry:
         except KeyError:
             raise UnknownNameError("feature service", name, self._services) from None
 
+    def services_naming(self, view: FeatureView, feature: Feature | None = None) -> tuple[str, ...]:
+        """The services that use a feature of a view, or anything of it: `view:*` stands for all but what is worked out on demand."""
+        return tuple(
+            service.name
+            for service in self.services
+            if any(
+                self.view(reference.view).name == view.name
+                and (feature is None or reference.feature == feature.name or (reference.feature == "*" and feature.on_demand is None))
+                for reference in service.features
+            )
+        )
+
     def resolve(
         self, features: str | FeatureService | Sequence[str | FeatureReference], *, full_feature_names: bool = False
     ) -> tuple[RequestedView, ...]:

@@ -12,7 +12,7 @@ from manifest_files import exposure, manifest, model, write_manifest
 
 from featurestore.dbt.artifacts import read_manifest
 from featurestore.dbt.load import load_registry
-from featurestore.errors import UnknownNameError
+from featurestore.errors import RequestError, UnknownNameError
 from featurestore.lineage.features import FeatureLineage, feature_lineage, find_column, impact
 from featurestore.lineage.project import FILE_NAME, NodeColumn, ProjectLineage
 from featurestore.registry.definitions import Column, Relation
@@ -145,6 +145,48 @@ class TestAColumn:
             find_column(lineage, "stg_order.amount")
         with pytest.raises(UnknownNameError, match="amount"):
             find_column(lineage, "stg_orders.amoun")
+
+
+class TestNames:
+    def test_a_database_tells_tables_of_one_name_apart(self, tmp_path: Path) -> None:
+        elsewhere = {**ORDERS, "unique_id": "source.shop.raw.other_orders", "database": "elsewhere"}
+        of = of_feature(opened(tmp_path, ORDERS, elsewhere, STG_ORDERS, CUSTOMER_ORDERS), "customer_orders:spent")
+        assert of.values == source("cents", "customer_id", "ordered_at")
+
+    def test_a_name_of_several_nodes_has_to_be_said_whole(self, tmp_path: Path) -> None:
+        lineage, _ = opened(tmp_path, ORDERS, compiled("orders", "select 1 as cents", []), STG_ORDERS, CUSTOMER_ORDERS)
+        with pytest.raises(RequestError, match=r"may be any of model\.shop\.orders, source\.shop\.raw\.orders"):
+            find_column(lineage, "orders.cents")
+        assert find_column(lineage, "source.shop.raw.orders.cents").node == "source.shop.raw.orders"
+
+    def test_an_ephemeral_model_is_in_others(self, tmp_path: Path) -> None:
+        ephemeral = compiled("passing", "select 1 as a", [], config={"materialized": "ephemeral"})
+        lineage, _ = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, ephemeral)
+        with pytest.raises(RequestError, match="ephemeral"):
+            find_column(lineage, "passing.a")
+
+
+class TestSnapshots:
+    @pytest.mark.parametrize(
+        ("config", "told_by"),
+        [
+            ({"strategy": "timestamp", "updated_at": "changed_at"}, {"changed_at"}),
+            ({"strategy": "check", "check_cols": ["tier"]}, {"tier"}),
+            ({"strategy": "check", "check_cols": "all"}, {"customer_id", "tier", "changed_at"}),
+        ],
+    )
+    def test_what_dbt_adds_comes_from_what_tells_that_a_row_changed(
+        self, tmp_path: Path, config: dict[str, Any], told_by: set[str]
+    ) -> None:
+        sql = 'select customer_id, tier, changed_at from "warehouse"."raw"."orders"'
+        columns = {"customer_id": "bigint", "tier": "varchar", "dbt_valid_from": "timestamp", "dbt_valid_to": "timestamp"}
+        view = {"entity": "customer_id", "features": ["tier"]}
+        snapshot = compiled("tiers", sql, ["source.shop.raw.orders"], view, kind="snapshot", columns=columns)
+        snapshot["config"] = {**snapshot["config"], "materialized": "snapshot", **config}
+        lineage = opened(tmp_path, ORDERS, snapshot, STG_ORDERS, CUSTOMER_ORDERS)
+        assert {column.column for column in lineage[0].trace("snapshot.shop.tiers", "dbt_valid_from").values} == told_by
+        of = of_feature(lineage, "tiers:tier")
+        assert told_by - {"tier"} <= {column.column for column in of.rows}
 
 
 class TestWhatIsKept:

@@ -9,8 +9,9 @@ import duckdb
 import pytest
 import sqlglot
 
-from featurestore.lineage.query import Query, Table
+from featurestore.lineage.query import Query
 from featurestore.lineage.reach import reached
+from featurestore.lineage.tables import Table
 
 TABLES = {
     "orders": {"id": "integer", "customer_id": "integer", "amount": "integer", "status": "varchar", "ordered_at": "timestamp"},
@@ -105,6 +106,30 @@ QUERIES: dict[str, tuple[str, dict[str, tuple[set[str], set[str]]]]] = {
         },
     ),
     "grouped by all": ("select country, count(*) as n from customers group by all", {"n": (set(), {"customers.country"})}),
+    "the first of each kind": (
+        "select distinct on (customer_id) customer_id, amount from orders order by customer_id, ordered_at desc, id",
+        {"amount": ({"orders.amount"}, {"orders.customer_id", "orders.ordered_at", "orders.id"})},
+    ),
+    "a count of what is distinct": (
+        "select count(*) as n from (select distinct customer_id, status from orders) as d",
+        {"n": (set(), {"orders.customer_id", "orders.status"})},
+    ),
+    "a union that leaves out what is alike": (
+        "select count(*) as n from (select status from orders union select country from customers) as u",
+        {"n": (set(), {"orders.status", "customers.country"})},
+    ),
+    "all but": (
+        "select customer_id from customers except select customer_id from orders",
+        {"customer_id": ({"customers.customer_id", "orders.customer_id"}, set())},
+    ),
+    "a natural join": (
+        "select country from orders natural join customers",
+        {"country": ({"customers.country"}, {"orders.customer_id", "customers.customer_id"})},
+    ),
+    "the newest row by then": (
+        "select o.id, v.pages from orders as o asof join visits as v on o.customer_id = v.customer_id and o.ordered_at >= v.seen_at",
+        {"pages": ({"visits.pages"}, {"orders.customer_id", "visits.customer_id", "orders.ordered_at", "visits.seen_at"})},
+    ),
     "having": (
         "select country from customers group by country having count(segment) > 1",
         {"country": ({"customers.country"}, {"customers.segment"})},
@@ -192,8 +217,29 @@ class TestOtherDialects:
         query = Query(sqlglot.parse_one("select id, e from t lateral view explode(es) x as e", dialect="spark"))
         assert {each.name for each in reached([query.root.projections[1]]).values} == {"es"}
 
+    @pytest.mark.parametrize(
+        ("sql", "dialect", "rows"),
+        [
+            ("select a from t prewhere b = 1", "clickhouse", {"b"}),
+            ("select u.b from t asof join u match_condition (t.ts >= u.seen) on t.k = u.k", "snowflake", {"ts", "seen", "k"}),
+            ("select a from t start with p is null connect by prior id = p", "snowflake", {"p", "id"}),
+        ],
+    )
+    def test_clauses_of_their_own_decide_rows(self, sql: str, dialect: str, rows: set[str]) -> None:
+        query = Query(sqlglot.parse_one(sql, dialect=dialect))
+        assert {each.name for each in reached(query.root.projections).rows} == rows
+
+    def test_clickhouse_joins_lists(self) -> None:
+        query = Query(sqlglot.parse_one("select k, x from t array join b as x", dialect="clickhouse"))
+        of = reached([query.root.projections[1]])
+        assert ({each.name for each in of.values}, of.unknown) == ({"b"}, ())
+
 
 class TestWhatCannotBeKnown:
+    def test_a_natural_join_of_unknown_tables_is_said(self) -> None:
+        of = reached(Query(sqlglot.parse_one("select t.a from t natural join u")).root.projections)
+        assert "natural join" in of.unknown[0].reason
+
     def test_a_star_over_an_unknown_table_passes_any_column_on(self) -> None:
         query = Query(sqlglot.parse_one("with a as (select *, 1 as n from somewhere) select x, n from a"))
         x, n = (reached([column]) for column in query.root.projections)
