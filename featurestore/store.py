@@ -384,22 +384,19 @@ class FeatureStore:
 
         Raises ManifestError, DeclarationError.
         """
-        from featurestore.changes.compare import State, compare
-        from featurestore.lineage.project import ProjectLineage
+        from featurestore.changes.compare import compare
+        from featurestore.changes.state import State
         from featurestore.materialize.watermarks import read_watermarks
 
         path = Path(artifacts)
         manifest = read_manifest(path / "manifest.json" if path.is_dir() else path, project_name=self.project.name)
-        before = State(load_registry(manifest, defaults=self.settings.defaults), ProjectLineage(manifest))
+        before, after = (State.of(each, self.settings.defaults, self._describe) for each in (manifest, self._manifest))
         try:
             watermarks = read_watermarks(self._store, self.settings.project, self.registry.views)
         except OnlineStoreError:
             # Where a change is judged, the online store need not be in reach: only the number of rows is not known then.
             watermarks = {}
-        after = State(self.registry, self._lineage)
-        changes = compare(before, after, {view: watermark.rows for view, watermark in watermarks.items()})
-        self._lineage.keep()
-        return changes
+        return compare(before, after, {view: watermark.rows for view, watermark in watermarks.items()})
 
     def lineage(self, features: WantedFeatures) -> tuple[FeatureLineage, ...]:
         """Where features come from, column by column through the models, and who uses them.

@@ -7,17 +7,19 @@ another key. A wider type breaks where the model's contract is enforced, as it d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from featurestore.dbt.nodes import Node
 from featurestore.lineage.definition import Definitions
-from featurestore.lineage.project import ProjectLineage
-from featurestore.registry.definitions import Feature, FeatureReference, FeatureView
+from featurestore.materialize.watermarks import fingerprint
+from featurestore.registry.definitions import Column, Feature, FeatureReference, FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import UNRESOLVED, DecimalType, FloatType, IntegerType, ValueType
 from featurestore.timestamps import format_duration
+
+from .state import State
 
 
 class Kind(str, Enum):
@@ -88,35 +90,6 @@ class ProjectChanges:
         return tuple(sorted(named | {each.service for each in self.services}))
 
 
-@dataclass(frozen=True)
-class State:
-    """One state of a project."""
-
-    registry: Registry
-    lineage: ProjectLineage
-
-    def views(self) -> Mapping[str, FeatureView]:
-        """Its views by name, each with all its features, declared or not: what the model's SQL selects tells them without a warehouse."""
-        return {view.name: self._completed(view) for view in self.registry.views}
-
-    def _completed(self, view: FeatureView) -> FeatureView:
-        node = self.lineage.manifest.nodes[view.unique_id]
-        said = node.meta.get("feature_view")
-        if view.aggregated or contracted(self, view) or (isinstance(said, Mapping) and said.get("features")):
-            return view
-        other = (*view.join_keys, view.event_timestamp, view.created_timestamp, view.valid_to, view.is_deleted)
-        known = {column.name.casefold() for column in (*other, *view.features) if column is not None}
-        found = self.lineage.columns_of(view.unique_id) or ()
-        more = tuple(Feature(name, UNRESOLVED) for name in found if name.casefold() not in known)
-        return replace(view, features=(*view.features, *more))
-
-
-def contracted(state: State, view: FeatureView) -> bool:
-    """Whether dbt enforces the columns and types of the view's model."""
-    contract = state.lineage.manifest.nodes[view.unique_id].contract
-    return contract is not None and bool(contract.enforced)
-
-
 def compare(before: State, after: State, published_rows: Mapping[str, int]) -> ProjectChanges:
     """What is different.
 
@@ -148,13 +121,24 @@ def _of_view(
     if new is None:
         gone = tuple(_change(before, after, old, feature, Kind.REMOVED, True, "its feature view is gone") for feature in old.all_features)
         return ViewChange(old.name, gone, "")
-    changes = [*_of_features(before, after, definitions, old, new), *_of_rules(before, after, old, new)]
+    changes = (*_of_features(before, after, definitions, old, new), *_of_rules(before, after, old, new))
     if not changes:
         return None
-    # What is worked out on demand is in no row that would have to be published again.
-    kept = [change for change in changes if not _is_on_demand(change, old, new)]
-    why = "" if not new.online else ", ".join(dict.fromkeys(_why(change) for change in kept))
-    return ViewChange(new.name, tuple(changes), why, rows if why else None)
+    why = _why_again(old, new, changes)
+    return ViewChange(new.name, changes, why, rows if why else None)
+
+
+def _why_again(old: FeatureView, new: FeatureView, changes: Sequence[FeatureChange]) -> str:
+    """Why the rows of a view have to be published again, as a run decides it; empty where they need not be."""
+    # What is worked out on demand is in no row.
+    on_demand = {feature.name for feature in (*old.on_demand, *new.on_demand)}
+    kept = [change for change in changes if change.reference.feature not in on_demand]
+    redefined = any(change.kind is Kind.REDEFINED for change in kept)
+    # Another target keeps the same rows in another table.
+    same = fingerprint(replace(old, relation=new.relation)) == fingerprint(new)
+    if not new.online or (old.online and same and not redefined):
+        return ""
+    return ", ".join(dict.fromkeys(map(_why, kept))) or "its definition changed"
 
 
 def _of_features(
@@ -181,9 +165,13 @@ def _of_features(
         if there is None:
             continue
         if _retyped(feature.value_type, there.value_type):
-            breaking = contracted(after, new) or not _widened(feature.value_type, there.value_type)
+            breaking = after.contracted(new) or not _widened(feature.value_type, there.value_type)
             yield _change(before, after, old, feature, Kind.RETYPED, breaking, f"{feature.value_type} to {there.value_type}")
-        if digests[0][feature.name] != digests[1][there.name]:
+        needed = _inputs(there) - _inputs(feature)
+        if needed:
+            said = ", ".join(sorted(f"{name} {kind}" for name, kind in needed))
+            yield _change(before, after, old, feature, Kind.REDEFINED, True, f"every request has to bring {said} now")
+        elif digests[0][feature.name] != digests[1][there.name]:
             yield _change(before, after, old, feature, Kind.REDEFINED, False, _changed_models(before, after, old, new))
 
 
@@ -198,18 +186,18 @@ def _of_rules(before: State, after: State, old: FeatureView, new: FeatureView) -
         rules.append((True, "the types of its keys"))
     for name in ("event_timestamp", "created_timestamp", "valid_to"):
         was, now = getattr(old, name), getattr(new, name)
-        if (was and was.name) != (now and now.name):
-            rules.append((False, f"{name}: {was.name if was else 'none'} to {now.name if now else 'none'}"))
+        if (was and was.name) != (now and now.name) or (was and now and _retyped(was.value_type, now.value_type)):
+            rules.append((False, f"{name}: {_column(was)} to {_column(now)}"))
     for name in ("ttl", "available_after", "exact_for"):
         was, now = getattr(old, name), getattr(new, name)
         if was != now:
             rules.append((False, f"{name}: {format_duration(was) if was else 'none'} to {format_duration(now) if now else 'none'}"))
     if old.late_data is not new.late_data:
         rules.append((False, f"late_data: {old.late_data.value} to {new.late_data.value}"))
-    if old.online and not new.online:
-        rules.append((True, "it is not online any more"))
+    if old.online is not new.online:
+        rules.append((old.online, "it is not online any more" if old.online else "it is online now"))
     for breaking, detail in rules:
-        yield FeatureChange(FeatureReference(old.name, "*"), Kind.RULES, breaking, detail, _services(before, after, old.name, None))
+        yield FeatureChange(FeatureReference(old.name, "*"), Kind.RULES, breaking, detail, _services(before, after, old))
 
 
 def _of_services(before: Registry, after: Registry) -> Iterator[ServiceChange]:
@@ -227,8 +215,12 @@ def _of_services(before: Registry, after: Registry) -> Iterator[ServiceChange]:
             yield ServiceChange(name, bool(gone), "now " + " and ".join(filter(None, lists)) if gone or come else "in another order")
 
 
-def _is_on_demand(change: FeatureChange, old: FeatureView, new: FeatureView) -> bool:
-    return change.reference.feature in {feature.name for feature in (*old.on_demand, *new.on_demand)}
+def _inputs(feature: Feature) -> set[tuple[str, ValueType]]:
+    return set() if feature.on_demand is None else set(feature.on_demand.inputs.items())
+
+
+def _column(column: Column | None) -> str:
+    return "none" if column is None else column.name if column.value_type == UNRESOLVED else f"{column.name} {column.value_type}"
 
 
 def _digests(of: Definitions, view: FeatureView) -> dict[str, str]:
@@ -242,7 +234,7 @@ def _of_feature(of: Definitions, view: FeatureView, feature: Feature) -> str:
     aggregation = feature.aggregation
     if feature.on_demand is not None:
         needed = filter(None, map(view.feature, feature.on_demand.features))
-        return " ".join([feature.on_demand.expression, *(_of_feature(of, view, each) for each in needed)])
+        return " ".join([repr(feature.on_demand.tree), *(_of_feature(of, view, each) for each in needed)])
     if aggregation is None:
         return of.digest(view.unique_id, feature.stored_name)
     return f"{aggregation} {of.digest(view.unique_id, aggregation.column.stored_name) if aggregation.column else ''}"
@@ -296,16 +288,10 @@ def _keys(view: FeatureView) -> str:
 
 
 def _change(of: State, other: State, view: FeatureView, feature: Feature, kind: Kind, breaking: bool, detail: str) -> FeatureChange:
-    return FeatureChange(FeatureReference(view.name, feature.name), kind, breaking, detail, _services(of, other, view.name, feature.name))
+    return FeatureChange(FeatureReference(view.name, feature.name), kind, breaking, detail, _services(of, other, view, feature))
 
 
-def _services(one: State, other: State, view: str, feature: str | None) -> tuple[str, ...]:
-    """The services of either state that name a feature, or anything of a view."""
-    return tuple(sorted({name for state in (one, other) for name in _naming(state.registry, view, feature)}))
-
-
-def _naming(registry: Registry, view: str, feature: str | None) -> Iterable[str]:
-    for service in registry.services:
-        for reference in service.features:
-            if registry.view(reference.view).name == view and (feature is None or reference.feature in ("*", feature)):
-                yield service.name
+def _services(one: State, other: State, view: FeatureView, feature: Feature | None = None) -> tuple[str, ...]:
+    """The services of either state that use a feature, or anything of a view."""
+    known = [state.registry for state in (one, other) if view.name in {each.name for each in state.registry.views}]
+    return tuple(sorted({name for registry in known for name in registry.services_naming(view, feature)}))

@@ -57,6 +57,12 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 _ENTITIES_FORM = "Write it like `entities: {customer: customer_id}`, or `{trip: [vendor_id, trip_no]}` for a composite key"
 
 
+def lists_features(meta: Mapping[str, Any]) -> bool:
+    """Whether a model's meta names the features one by one, so that its other columns are none."""
+    view = meta.get("feature_view")
+    return isinstance(view, Mapping) and bool(view.get("features"))
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureViewDefaults:
     """What holds for every feature view that does not say otherwise."""

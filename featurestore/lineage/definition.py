@@ -18,7 +18,7 @@ from .query import Projection, Query, Select
 from .reach import Reached, reached
 from .tables import Table
 
-_SHAPE = ("joins", "distinct", "limit", "offset", "sample", "windows", "laterals")
+_SHAPE = ("joins", "distinct", "limit", "offset", "sample", "laterals")
 
 
 class Definitions:
@@ -57,7 +57,8 @@ class Definitions:
     def _expressions(self, of: Reached, projection: Projection) -> Iterator[str]:
         for each in of.projections:
             name = "" if each is projection else each.name.casefold()
-            yield f"{name} = {self._text(each.expression)}" if each.expression is not None else f"{name} = "
+            said = [] if each.expression is None else [each.expression, *each.select.named_windows(each.expression)]
+            yield f"{name} = {' '.join(map(self._text, said))}"
 
     def _clauses(self, selects: Iterable[Select]) -> Iterator[str]:
         for select in selects:

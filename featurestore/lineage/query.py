@@ -166,13 +166,17 @@ class Select:
         for node in _own_nodes(expression):
             if isinstance(node, exp.Column):
                 found.update(dict.fromkeys(self._resolved(node, besides)))
-            elif isinstance(node, exp.Window) and node.args.get("alias"):
-                for named in self.expression.args.get("windows") or ():
-                    if named.name.casefold() == str(node.args["alias"].name).casefold():
-                        found.update(dict.fromkeys(self.inputs_of(named, besides=besides)))
             elif isinstance(node, exp.Query):
                 found.update(dict.fromkeys(self._of_subquery(node)))
+        for named in self.named_windows(expression):
+            found.update(dict.fromkeys(self.inputs_of(named, besides=besides)))
         return tuple(found)
+
+    def named_windows(self, expression: exp.Expr) -> Sequence[exp.Expr]:
+        """The windows of the select's WINDOW clause that an expression names."""
+        used = (node.args.get("alias") for node in _own_nodes(expression) if isinstance(node, exp.Window))
+        names = {alias.name.casefold() for alias in used if isinstance(alias, exp.Expr)} - {expression.name.casefold()}
+        return [each for each in self.expression.args.get("windows") or () if each.name.casefold() in names]
 
     def _projected(self) -> Iterator[Projection]:
         for said in self.expression.expressions:

@@ -8,10 +8,12 @@ from typing import Any
 
 from manifest_files import exposure, manifest, model, write_manifest
 
-from featurestore.changes.compare import Kind, ProjectChanges, State, compare
+from featurestore.changes.compare import Kind, ProjectChanges, compare
+from featurestore.changes.state import State
 from featurestore.dbt.artifacts import read_manifest
-from featurestore.dbt.load import load_registry
-from featurestore.lineage.project import ProjectLineage
+from featurestore.dbt.meta import FeatureViewDefaults
+from featurestore.registry.definitions import Column, Relation
+from featurestore.registry.value_types import INT64
 
 ORDERS = {
     "unique_id": "source.shop.raw.orders",
@@ -48,7 +50,7 @@ def of(code: str) -> dict[str, str]:
 def state(folder: Path, name: str, each: Sequence[Mapping[str, Any]], services: Mapping[str, object]) -> State:
     exposures = [exposure(service, features) for service, features in services.items()]
     read = read_manifest(write_manifest(folder / f"{name}.json", manifest(*each, exposures=exposures)))
-    return State(load_registry(read), ProjectLineage(read))
+    return State.of(read, FeatureViewDefaults(), None)
 
 
 def changes(
@@ -78,6 +80,18 @@ class TestNothing:
         view = VIEW.replace('"main"', '"ci"')
         elsewhere = [dict(node, schema="ci") if node["resource_type"] == "model" else node for node in nodes(staged, view)]
         assert changes(tmp_path, elsewhere).views == ()
+
+    def test_is_said_where_nothing_is_declared_and_stars_bring_everything(self, tmp_path: Path) -> None:
+        starred = nodes('select * from "warehouse"."raw"."orders"', 'select * from "warehouse"."main"."stg_orders"', {}, contract=False)
+        read = read_manifest(write_manifest(tmp_path / "same.json", manifest(*starred)))
+
+        def describe(relations: Sequence[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
+            assert relations == (Relation("orders", "raw", "warehouse"),), "only what no model makes is asked for"
+            return {relations[0]: tuple(Column(name, INT64) for name in COLUMNS)}
+
+        before, after = (State.of(read, FeatureViewDefaults(), describe) for _ in range(2))
+        assert [feature.name for feature in after.views()["orders"].features] == ["amount", "last_status"]
+        assert compare(before, after, {}).views == ()
 
     def test_is_said_of_a_column_beside(self, tmp_path: Path) -> None:
         staged = STAGED.replace("select", "select now() as loaded,")
@@ -129,7 +143,66 @@ class TestFeatures:
         assert changes(tmp_path, before, after, services=services).views == ()
 
 
+class TestWhatDecidesRows:
+    def changed(self, folder: Path, before: str, after: str) -> list[str]:
+        """The features that are said to be redefined when the staging model's SQL goes from one to the other."""
+        found = changes(folder, nodes(after), nodes(before))
+        assert all(kind == "redefined" for _, kind, _ in told(found))
+        return [name for name, _, _ in told(found)]
+
+    def test_is_part_of_what_a_feature_is(self, tmp_path: Path) -> None:
+        both = ["orders:amount", "orders:last_status"]
+        first = "select distinct on (customer_id) * from ({}) as s order by customer_id, ordered_at {}"
+        assert self.changed(tmp_path, first.format(STAGED, "desc"), first.format(STAGED, "asc")) == both
+        two = "{} union {} {}"
+        assert self.changed(tmp_path, two.format(STAGED, "all", STAGED), two.format(STAGED, "", STAGED)) == both
+        assert self.changed(tmp_path, two.format(STAGED, "all", STAGED), f"{STAGED} except {STAGED}") == both
+        named = "select customer_id, ordered_at, status, sum(cents) over w as amount from raw.orders window w as (order by ordered_at {})"
+        assert self.changed(tmp_path, named.format("asc"), named.format("desc")) == ["orders:amount"]
+
+    def test_behind_a_model_that_cannot_be_read_is_seen_too(self, tmp_path: Path) -> None:
+        def project(staged: str) -> list[dict[str, Any]]:
+            python = model("stg_orders", depends_on={"nodes": ["model.shop.base"]}, columns={}, language="python", checksum=of("python"))
+            base = model("base", compiled_code=staged, depends_on={"nodes": ["source.shop.raw.orders"]}, columns={}, checksum=of(staged))
+            return [base, python, *(node for node in nodes() if node["name"] != "stg_orders")]
+
+        assert changes(tmp_path, project(STAGED), project(STAGED)).views == ()
+        found = changes(tmp_path, project(STAGED.replace("cents / 100", "cents")), project(STAGED))
+        assert told(found) == [("orders:amount", "redefined", False), ("orders:last_status", "redefined", False)]
+
+
+class TestOnDemand:
+    def on_demand(self, expression: str, inputs: Mapping[str, str]) -> list[dict[str, Any]]:
+        with_it = nodes()
+        with_it[-1]["config"]["meta"]["on_demand"] = {"inputs": dict(inputs), "features": {"ratio": expression}}
+        return with_it
+
+    def test_another_layout_is_none_and_another_expression_republishes_nothing(self, tmp_path: Path) -> None:
+        before = self.on_demand("x > amount", {"x": "bigint"})
+        assert changes(tmp_path, self.on_demand("x>amount", {"x": "bigint"}), before).views == ()
+        (view,) = changes(tmp_path, self.on_demand("x >= amount", {"x": "bigint"}), before).views
+        assert ([(each.kind.value, each.breaking) for each in view.features], view.rematerialize) == ([("redefined", False)], "")
+
+    def test_a_new_input_breaks_every_request(self, tmp_path: Path) -> None:
+        before = self.on_demand("x * amount", {"x": "bigint"})
+        found = changes(tmp_path, self.on_demand("x * amount * fx", {"x": "bigint", "fx": "bigint"}), before)
+        assert told(found) == [("orders:ratio", "redefined", True)]
+        assert found.views[0].features[0].detail == "every request has to bring fx int64 now"
+
+    def test_a_star_does_not_name_it(self, tmp_path: Path) -> None:
+        before, after = (self.on_demand(expression, {"x": "bigint"}) for expression in ("x > amount", "x < amount"))
+        assert changes(tmp_path, after, before, services={"all": ["orders:*"]}).touched == ()
+
+
 class TestViews:
+    def test_that_go_online_and_timestamps_of_another_type_are_told(self, tmp_path: Path) -> None:
+        found = changes(tmp_path, nodes(), nodes(meta={**META, "online": False}))
+        assert (told(found), found.views[0].features[0].detail) == ([("orders:*", "rules", False)], "it is online now")
+        assert found.views[0].rematerialize == "its rules changed"
+        found = changes(tmp_path, nodes(columns={**COLUMNS, "ordered_at": "date"}))
+        assert found.views[0].features[0].detail == "event_timestamp: ordered_at timestamp to ordered_at date"
+        assert found.views[0].rematerialize != ""
+
     def test_rules_are_said_with_what_they_were(self, tmp_path: Path) -> None:
         found = changes(tmp_path, nodes(meta={**META, "ttl": "7 days"}))
         assert told(found) == [("orders:*", Kind.RULES.value, False)]
