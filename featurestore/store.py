@@ -371,9 +371,12 @@ class FeatureStore:
 
         instant = as_utc(self._clock()) if at is None else _instant("at", at)
         settings = self.settings
-        with OnlineFeatureStore(settings.online_store, settings.project, base_dir=self.project.directory, clock=lambda: instant) as reader:
-            audit = Audit(settings.project, self._warehouse, self._store, reader, instant, sample, examples)
-            return audit.run(self.registry.select(select, exclude))
+
+        def open_reader() -> OnlineFeatureStore:
+            return OnlineFeatureStore(settings.online_store, settings.project, base_dir=self.project.directory, clock=lambda: instant)
+
+        audit = Audit(settings.project, self._warehouse, self._store, open_reader, instant, sample, examples)
+        return audit.run(self.registry.select(select, exclude))
 
     def changes_since(self, artifacts: str | Path) -> ProjectChanges:
         """What the project as it is does to the features of another state of it, and to whoever uses them.

@@ -7,8 +7,8 @@ was audited is audited again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurestore.arrow import arrow_type, python_values
-from featurestore.codec.keys import key_space
+from featurestore.codec.keys import encode_keys, key_space
 from featurestore.errors import OnlineStoreError
 from featurestore.materialize.watermarks import Watermark, read_watermarks
 from featurestore.online_store.base import OnlineStore
@@ -79,8 +79,8 @@ class Audit:
     project: str
     warehouse: Warehouse
     store: OnlineStore
-    reader: OnlineFeatureStore
-    """Whose clock stands at `at`."""
+    open_reader: Callable[[], OnlineFeatureStore]
+    """A new one for each attempt, so that it reads the snapshot of that moment; its clock stands at `at`."""
 
     at: datetime
     sample: int | None
@@ -99,30 +99,33 @@ class Audit:
             before = self._watermark(view)
             if before is None:
                 return ViewAudit(view.name, 0, (), (f"{view.name} was never published; run `fsdbt materialize`",))
-            found = self._of_view(view, before)
+            with self.open_reader() as reader:
+                found = self._of_view(view, before, reader)
             after = self._watermark(view)
             if after is not None and after.sequence == before.sequence:
                 return found
         raise OnlineStoreError(f"{view.name}: it was published {ATTEMPTS} times while it was audited. Audit it when that is over.")
 
-    def _of_view(self, view: FeatureView, watermark: Watermark) -> ViewAudit:
-        served = {each.name: each for each in self.reader.registry.views}.get(view.name)
-        if served is None:
+    def _of_view(self, view: FeatureView, watermark: Watermark, reader: OnlineFeatureStore) -> ViewAudit:
+        served = {each.name: each for each in reader.registry.views}.get(view.name)
+        if served is None or not served.online:
             return ViewAudit(view.name, 0, (), (f"{view.name} is not served; run `fsdbt materialize`",))
+        if _keys(view) != _keys(served):
+            return ViewAudit(view.name, 0, (), (f"its keys are served as {_keys(served)}, and the project has {_keys(view)}",))
         features, drift = _comparable(view, served)
-        tallies = {feature.name: Tally(FeatureReference(view.name, feature.name), self.examples) for feature in features}
+        asked = _Asked(
+            view, features, reader, {each.name: Tally(FeatureReference(view.name, each.name), self.examples) for each in features}
+        )
         online = OnlineKeys(view, space := key_space(self.project, served), self.store.scan(space), self.sample)
-        asked = 0
         for batch in self._offline(view, features, self._of_warehouse(view)):
-            asked += self._compare(view, features, batch, tallies)
+            asked.add(_once(asked, batch) if self.sample else batch.filter(asked.there(batch)))
         for keys in (*online.tables(), keys_never_seen(view)):
             for batch in self._offline(view, features, self._of_keys(view, keys)) if keys.num_rows else ():
-                # What training knows of all keys was compared already, with the warehouse's own.
-                asked += self._compare(view, features, batch, tallies, only_unknown=self.sample is None)
+                # Of all keys, those of which training has a row were asked about already.
+                asked.add(_once(asked, batch) if self.sample else batch.filter(pc.invert(asked.there(batch))))
         if online.unreadable:
             drift = (*drift, f"{len(online.unreadable)} keys are spelled as no key of it is, such as {online.unreadable[0]}")
-        audited = tuple(tally.result() for tally in tallies.values())
-        return ViewAudit(view.name, asked, audited, drift, as_utc(watermark.at))
+        return ViewAudit(view.name, asked.keys, tuple(tally.result() for tally in asked.tallies.values()), drift, as_utc(watermark.at))
 
     def _of_warehouse(self, view: FeatureView) -> str:
         dialect = self.warehouse.dialect
@@ -144,44 +147,63 @@ class Audit:
         asked_at = self._asked_at(view)
         yield from historical_features(self.warehouse, requested, spine, relation_of=_no_model, event_timestamp=asked_at).to_arrow_batches()
 
-    def _compare(
-        self,
-        view: FeatureView,
-        features: Sequence[Feature],
-        batch: pa.RecordBatch,
-        tallies: Mapping[str, Tally],
-        *,
-        only_unknown: bool = False,
-    ) -> int:
-        there = _there(view, features, batch)
-        if only_unknown:
-            batch = batch.filter(pc.invert(there))
-            there = _there(view, features, batch)
-        if batch.num_rows == 0:
-            return 0
-        keys = {key.name: batch.column(key.name).to_pylist() for key in view.join_keys}
-        references = [f"{view.name}:{feature.name}" for feature in features]
-        answer = self.reader.get_online_features(keys, references)
-        times = None if view.aggregated else _instants(batch.column(_event_time_column(view)))
-        online, statuses, online_times = answer.to_dict(), answer.statuses(), answer.event_timestamps()
-        for feature in features:
-            value_type = arrow_type(feature.value_type)
-            of = Answers(
-                batch.column(feature.name),
-                times,
-                there.to_pylist(),
-                pa.array(python_values(online[feature.name], feature.value_type), value_type),
-                online_times[feature.name],
-                statuses[feature.name],
-            )
-            tallies[feature.name].add(keys, of)
-        return len(there)
-
     def _watermark(self, view: FeatureView) -> Watermark | None:
         return read_watermarks(self.store, self.project, [view]).get(view.name)
 
     def _asked_at(self, view: FeatureView) -> str:
         return unused("event_timestamp", [*(key.name for key in view.join_keys), *(feature.name for feature in view.features)])
+
+
+@dataclass
+class _Asked:
+    """What was asked about one view, and how both sides answered."""
+
+    view: FeatureView
+    features: Sequence[Feature]
+    reader: OnlineFeatureStore
+    tallies: Mapping[str, Tally]
+    keys: int = 0
+    seen: set[str] = field(default_factory=set)
+    """The entity keys of a sample that were asked about."""
+
+    def there(self, batch: pa.RecordBatch) -> pa.Array:
+        """Whether training has a row that counts. Of aggregations it has one where any of them has a value."""
+        if not self.view.aggregated:
+            return batch.column(_event_time_column(self.view)).is_valid()
+        found = pa.array([False] * batch.num_rows, pa.bool_())
+        for feature in self.features:
+            found = pc.or_(found, batch.column(feature.name).is_valid())
+        return found
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Ask the online store about the keys of training's answer, and count how both compare."""
+        if batch.num_rows == 0:
+            return
+        keys = {key.name: batch.column(key.name).to_pylist() for key in self.view.join_keys}
+        answer = self.reader.get_online_features(keys, [f"{self.view.name}:{feature.name}" for feature in self.features])
+        times = None if self.view.aggregated else _instants(batch.column(_event_time_column(self.view)))
+        online, statuses, online_times = answer.to_dict(), answer.statuses(), answer.event_timestamps()
+        there = self.there(batch).to_pylist()
+        for feature in self.features:
+            served = pa.array(python_values(online[feature.name], feature.value_type), arrow_type(feature.value_type))
+            of = Answers(batch.column(feature.name), times, there, served, online_times[feature.name], statuses[feature.name])
+            self.tallies[feature.name].add(keys, of)
+        self.keys += batch.num_rows
+
+
+def _once(asked: _Asked, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows of keys that were not asked about before: a sample takes some from both sides."""
+    join_keys = asked.view.join_keys
+    texts = encode_keys(join_keys, [batch.column(key.name).to_pylist() for key in join_keys]) if batch.num_rows else []
+    new = []
+    for text in texts:
+        new.append(text not in asked.seen)
+        asked.seen.add(text)
+    return batch.filter(pa.array(new, pa.bool_()))
+
+
+def _keys(view: FeatureView) -> str:
+    return ", ".join(f"{key.name} {key.value_type}" for key in view.join_keys)
 
 
 def _comparable(view: FeatureView, served: FeatureView) -> tuple[tuple[Feature, ...], tuple[str, ...]]:
@@ -205,16 +227,6 @@ def _comparable(view: FeatureView, served: FeatureView) -> tuple[tuple[Feature, 
         if getattr(view, name) != getattr(served, name):
             drift.append(f"{name} is served as {getattr(served, name)}, and the project has {getattr(view, name)}")
     return tuple(features), tuple(drift)
-
-
-def _there(view: FeatureView, features: Sequence[Feature], batch: pa.RecordBatch) -> pa.Array:
-    """Whether training has a row that counts. Of aggregations it has one where any of them has a value."""
-    if not view.aggregated:
-        return batch.column(_event_time_column(view)).is_valid()
-    found = pa.array([False] * batch.num_rows, pa.bool_())
-    for feature in features:
-        found = pc.or_(found, batch.column(feature.name).is_valid())
-    return found
 
 
 def _instants(column: pa.Array) -> list[datetime | None]:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,8 +98,8 @@ def published(project: HistoryProject) -> HistoryProject:
 def audit(project: HistoryProject, hour: float = 10, *, sample: int | None = None, view: FeatureView | None = None) -> AuditReport:
     store = open_store(project.url)
     try:
-        with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(hour)) as reader:
-            return Audit(PROJECT, project.warehouse, store, reader, at_hour(hour), sample, 2).run([view or project.view])
+        opened = partial(OnlineFeatureStore, project.url, PROJECT, clock=lambda: at_hour(hour))
+        return Audit(PROJECT, project.warehouse, store, opened, at_hour(hour), sample, 2).run([view or project.view])
     finally:
         store.close()
 
@@ -139,6 +140,15 @@ class TestWhereTheLawHolds:
         with Redis.from_url(in_redis.url) as client:
             assert client.delete(key_space(PROJECT, READINGS).key(entity_key(READINGS, 3))) == 1
         assert found(audit(in_redis)) == {"missing": 1}
+
+    @pytest.mark.parametrize("sample", [None, 1000])
+    def test_each_key_counts_once(self, project: HistoryProject, sample: int | None) -> None:
+        remove(project, 3)
+        report = audit(project, sample=sample)
+        assert found(report) == {"missing": 1}
+        assert len(report.views[0].features[0].examples) == 1
+        project.build([row for row in ROWS if row["sensor_id"] != 2])
+        assert found(audit(project, sample=sample)) == {"missing": 1, "extra": 1}
 
     def test_all_keys_are_asked_about(self, project: HistoryProject) -> None:
         assert audit(project).views[0].keys >= NUMBER_OF_KEYS
@@ -219,6 +229,28 @@ class TestPlantedFaults:
     def test_a_ttl_that_serving_has_and_training_does_not(self, project: HistoryProject) -> None:
         report = audit(project, 60, view=replace(project.view, ttl=None))
         assert found(report) == {"expired": NUMBER_OF_KEYS - 1, "missing": 1}, "the one that came to count since was not published"
+
+    def test_keys_that_are_served_otherwise(self, project: HistoryProject) -> None:
+        keys = (Entity("sensor", (Column("sensor_id", STRING), Column("site", STRING))),)
+        (drift,) = audit(project, view=replace(project.view, entities=keys)).views[0].drift
+        assert drift == "its keys are served as sensor_id int64, site string, and the project has sensor_id string, site string"
+
+    def test_a_view_that_is_published_meanwhile_is_audited_as_it_is_then(self, project: HistoryProject) -> None:
+        store = open_store(project.url)
+        published: list[int] = []
+
+        def opened() -> OnlineFeatureStore:
+            reader = OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(10))
+            assert reader.registry.views
+            if not published:
+                # The reader has the snapshot by which the first version is served, and now there is the next.
+                project.materialize(at_hour(10), full_refresh=True)
+                published.append(1)
+            return reader
+
+        report = Audit(PROJECT, project.warehouse, store, opened, at_hour(10), None, 2).run([project.view])
+        store.close()
+        assert report.agrees
 
     def test_a_view_that_was_never_published(self, project: HistoryProject) -> None:
         report = audit(project, view=replace(project.view, name="unknown"))
