@@ -1,4 +1,4 @@
-"""A feature server asked without a pause while the views are written anew beside it: nothing fails, memory stays, the slowest stay as slow.
+"""A feature server asked without a pause while its views are materialized beside it: nothing fails, memory stays, the slowest stay as slow.
 
     python benchmarks/soak.py [--minutes 10] [--json FILE]
 
@@ -11,15 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import threading
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from http_load import post
-from online_read import publish
+from online_views import VIEWS
 from redis_server import RedisServer
 from serving import requests, serving
 
+HERE = Path(__file__).resolve().parent
 CONNECTIONS = 8
 SLICE_SECONDS = 20
 
@@ -29,17 +31,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
-    over = threading.Event()
     with RedisServer() as redis:
-        publish(redis.url)
-        writing = threading.Thread(target=keep_writing, args=(redis.url, over))
-        writing.start()
+        beside = subprocess.Popen([sys.executable, HERE / "materializing.py", redis.url], stdout=subprocess.PIPE, text=True)
         try:
+            assert beside.stdout is not None
+            beside.stdout.readline()
             with serving(redis.url, pinned=False) as (url, pid):
                 slices = ask(url, pid, arguments.minutes * 60)
         finally:
-            over.set()
-            writing.join()
+            beside.terminate()
+            runs = [1, *map(int, beside.stdout)] if beside.stdout else []
+    print(
+        f"\n{len(runs)} materializations of {VIEWS} views beside it; {len(runs) // 4} built them under new versions of their keys", end=""
+    )
     third = max(1, len(slices) // 3)
     first, last = slices[:third], slices[-third:]
     summary = {
@@ -49,13 +53,6 @@ def main() -> None:
     print(f"\n{answered} requests, {failed} failed; last third / first: memory {summary['mb']:.3f}, p99 {summary['p99_ms']:.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"slices": slices, "last_to_first": summary}, indent=2) + "\n", encoding="utf-8")
-
-
-def keep_writing(url: str, over: threading.Event) -> None:
-    """What materialize does, again and again, with pauses as between the runs of dbt."""
-    while not over.is_set():
-        publish(url)
-        over.wait(5)
 
 
 def ask(url: str, pid: int, seconds: float) -> list[dict[str, float]]:
