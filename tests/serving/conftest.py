@@ -10,9 +10,17 @@ from redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
+def running_redis() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def redis_server(running_redis: RedisServer) -> RedisServer:
+    """The running one, without what the test before left in it."""
+    with redis.Redis(port=running_redis.port) as client:
+        client.flushall()
+    return running_redis
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -20,6 +28,4 @@ def url(request: pytest.FixtureRequest, tmp_path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'online_store.db'}"
     server: RedisServer = request.getfixturevalue("redis_server")
-    with redis.Redis(port=server.port) as client:
-        client.flushall()
     return server.url
