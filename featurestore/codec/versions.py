@@ -87,15 +87,18 @@ def write_spaces(project: str, view: FeatureView, documents: Sequence[bytes | No
 def takes_rows(served: FeatureView, built: FeatureView) -> bool:
     """Whether a row written under one definition may stand under the keys of another.
 
-    It may where the entity keys are spelled alike, and no feature that both have became something that its values cannot be read as. A
-    feature that the row does not have reads as null there. Rows of aggregations are made by materializations alone.
+    It may where the entity keys are the same columns, spelled alike, where a row counts from the same time on, and where no feature that
+    both have became something that its values cannot be read as. A feature that the row does not have reads as null there. Rows of
+    aggregations are made by materializations alone, and until when a row of a snapshot counts only dbt says.
     """
-    if served.aggregated or built.aggregated or _spelling(served) != _spelling(built):
+    if served.aggregated or built.aggregated or built.valid_to is not None or _spelling(served) != _spelling(built):
+        return False
+    if (served.event_timestamp, served.available_after) != (built.event_timestamp, built.available_after):
         return False
     kept = ((served.feature(feature.name), feature) for feature in built.features)
     return all(readable(before.value_type, feature.value_type) for before, feature in kept if before is not None)
 
 
-def _spelling(view: FeatureView) -> list[tuple[str, int | None]]:
-    """What decides how the values of its join keys are spelled; not their names, nor the entity's."""
-    return [(letter(key), key.value_type.scale if isinstance(key.value_type, DecimalType) else None) for key in view.join_keys]
+def _spelling(view: FeatureView) -> list[tuple[str, str, int | None]]:
+    """Which columns its entity keys are made of, in their order, and what decides how their values are spelled; not the entity's name."""
+    return [(key.name, letter(key), key.value_type.scale if isinstance(key.value_type, DecimalType) else None) for key in view.join_keys]
