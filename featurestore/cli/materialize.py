@@ -68,9 +68,9 @@ def publish(
 
 
 def finish(report: MaterializationReport, as_json: bool) -> None:
-    """Say what was done, and leave with code 1 where a view could not be published."""
+    """Say what was done, and leave with code 1 where a view could not be published, or something was left undone."""
     tell(report, as_json)
-    if report.failed:
+    if report.failed or report.unfinished:
         sys.exit(MaterializeError.exit_code)
 
 
@@ -95,7 +95,11 @@ def tell(report: MaterializationReport, as_json: bool) -> None:
         note(f"{name}: removed: {LEFT}")
     for failure in report.failed:
         note(f"error: {failure.view}: {failure.error}")
-    if not report.published and not report.failed and not report.left:
+    if report.unfinished:
+        from featurestore.materialize.run import UNFINISHED
+
+        note(f"error: {UNFINISHED}: {report.unfinished}")
+    if not (report.published or report.failed or report.left or report.unfinished):
         note("Nothing new to publish.")
 
 
@@ -120,4 +124,5 @@ def report_document(report: MaterializationReport) -> dict[str, object]:
         "skipped": [{"view": skip.view.name, "why": skip.reason, "failed": skip.failed} for skip in report.skipped],
         "removed": [{"view": name, "why": LEFT} for name in report.left],
         "failed": [{"view": failure.view, "error": str(failure.error)} for failure in report.failed],
+        "unfinished": None if report.unfinished is None else str(report.unfinished),
     }

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 
 import msgspec
 
@@ -33,6 +34,9 @@ LEASE = timedelta(seconds=30)
 
 LOOKS_PER_LEASE = 60
 """How often a run that waits looks whether a lease has run out or was renewed."""
+
+
+_NOTHING: Mapping[str, bytes | None] = MappingProxyType({})
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -103,14 +107,17 @@ class HeldLease:
         self._exchange(store, renewed, {})
         self.lease, self._renewed = renewed, time.monotonic()
 
-    def finish(self, store: OnlineStore, documents: Mapping[str, bytes]) -> None:
+    def finish(self, store: OnlineStore, documents: Mapping[str, bytes], stands: Mapping[str, bytes | None] = _NOTHING) -> None:
         """Write documents and give the lease back, both or neither, once the rows that they speak of will outlive any server.
 
-        Raises LeaseError where another run took it, ServersReplacedError where rows may be gone already.
+        Args:
+            stands: what those documents were when the run began.
+
+        Raises LeaseError where another run took it, or changed those documents; ServersReplacedError where rows may be gone already.
         """
         if documents:
             self.refuse_if_lost(store)
-        self._exchange(store, msgspec.structs.replace(self.lease, expires_at=0), documents)
+        self._exchange(store, msgspec.structs.replace(self.lease, expires_at=0), documents, stands)
 
     def refuse_if_lost(self, store: OnlineStore) -> None:
         """Raises ServersReplacedError where a server was restarted or replaced since the run began, and may have taken rows with it."""
@@ -129,12 +136,19 @@ class HeldLease:
         lease = {document_name(self.view): self._still_held(store)}
         return store.exchange_documents(self.project, {**lease, **expected}, documents)
 
-    def _exchange(self, store: OnlineStore, mine: Lease, documents: Mapping[str, bytes]) -> None:
+    def _exchange(
+        self, store: OnlineStore, mine: Lease, documents: Mapping[str, bytes], stands: Mapping[str, bytes | None] = _NOTHING
+    ) -> None:
         name = document_name(self.view)
         while True:
-            content = self._still_held(store)
-            if store.exchange_documents(self.project, {name: content}, {name: msgspec.json.encode(mine), **documents}):
+            expected = {name: self._still_held(store), **stands}
+            if store.exchange_documents(self.project, expected, {name: msgspec.json.encode(mine), **documents}):
                 return
+            there = dict(zip(stands, store.read_documents(self.project, list(stands)), strict=True))
+            if documents and documents.items() <= there.items():
+                return  # It was done, and the answer was lost.
+            if there != stands:
+                raise LeaseError("another run, over the whole project, has taken leave of it meanwhile. What it took away stays away.")
 
     def _still_held(self, store: OnlineStore) -> bytes | None:
         """The lease as it stands in the store. An earlier one, or none, is there where that lost the last it was told, in a crash or a

@@ -19,7 +19,7 @@ A view of aggregations is due again, without another dbt run, when half of the t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -121,6 +121,19 @@ def plan_materialization(
         else:
             tasks.append(_task(view, run, watermark, full_refresh, code_of(view.unique_id), (next_versions or {}).get(view.name)))
     return MaterializationPlan(tuple(tasks), tuple(skipped), run.invocation_id if run else None, tuple(leaving))
+
+
+def after_replacement(task: Task, online: Watermark | None) -> Task:
+    """The same view again, after a server of the store was replaced that may have taken rows with it: of earlier runs, too.
+
+    Args:
+        online: its watermark now. An earlier one, or none, is there where the store lost the last that it was told.
+    """
+    if online is not None and task.online is not None and online.sequence > task.online.sequence:
+        return task  # Another run published it meanwhile, and this one will be told.
+    replaced = "a server of the online store was replaced, and may have taken rows with it"
+    reason = replaced if task.mode is Mode.INCREMENTAL or online is None else task.reason
+    return replace(task, mode=Mode.FULL, reason=reason, online=online, beside=task.beside or online is None)
 
 
 def _why_not(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,8 +19,9 @@ from sqlglot import exp
 
 from featurestore.codec.keys import key_space
 from featurestore.codec.layout import RowSchema
+from featurestore.codec.versions import watermark_document_name
 from featurestore.errors import FeatureStoreError, LeaseError, MaterializeError, ServersReplacedError, WarehouseError
-from featurestore.online_store.base import KeySpace, OnlineStore, WriteMode
+from featurestore.online_store.base import OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.sql.latest import latest_rows, view_bounds
@@ -28,15 +30,17 @@ from featurestore.timestamps import as_utc, duration_micros, to_micros
 from featurestore.warehouse.base import Warehouse, WarehouseSession
 
 from .lease import LEASE, HeldLease, leased
-from .plan import MaterializationPlan, Mode, Skip, Task, only_appended
+from .plan import MaterializationPlan, Mode, Skip, Task, after_replacement, only_appended
 from .publish import Publication, instant, published
 from .served import announce
 from .shrink import EntityKeys, entity_keys, keys_of_last_full_run, refuse_shrunk
 from .versions import abandon, begin_build, let_go, swap, take_over_pushed
-from .watermarks import Watermark, fingerprint, read_watermarks, written_watermark
+from .watermarks import Watermark, decoded, fingerprint, read_watermarks, written_watermark
 
 ATTEMPTS = 3
 """How often a view is written where servers of the online store are replaced meanwhile."""
+
+UNFINISHED = "what left the project, or what was served before, could not be removed; the next run does it"
 
 Progress = Callable[[str, int], None]
 """Told a view's name and how many more of its rows are online."""
@@ -88,6 +92,24 @@ class MaterializationReport:
     left: tuple[str, ...] = ()
     """Views that the project has no more, and that are served no more now."""
 
+    unfinished: FeatureStoreError | None = None
+    """Why readers could not be told of what left, or old versions not be removed. The next run does both."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all views of one run are published with."""
+
+    invocation_id: str | None
+    registry: Registry
+    project: str
+    warehouse: Warehouse
+    store: OnlineStore
+    at: datetime
+    progress: Progress | None
+    allow_shrink: bool
+    lease: timedelta
+
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
@@ -138,139 +160,119 @@ def run_materialization(
         allow_shrink: publish a view also where its source lost more entity keys than its `max_shrink`.
         lease: how long nobody else can publish a view after a run of it was killed.
 
-    Raises MaterializeError, which carries the report, where some view could not be published; the others are.
+    Raises MaterializeError, which carries the report, where some view could not be published, or what is served no more not removed; the
+    others are.
     """
+    run = _Run(plan.invocation_id, registry, project, warehouse, store, at, progress, allow_shrink, lease)
     published: list[Published] = []
     failed: list[Failure] = []
     for task in plan.tasks:
         try:
-            published.append(
-                _publish_lastingly(lease, task, plan.invocation_id, registry, project, warehouse, store, at, progress, allow_shrink)
-            )
+            published.append(_publish_lastingly(run, task))
         except FeatureStoreError as error:
             failed.append(Failure(task.view.name, error))
-    gone = announce(store, project, registry, plan.leaving)
-    let_go(store, project, at)
-    report = MaterializationReport(at, plan.invocation_id, tuple(published), plan.skipped, tuple(failed), gone)
-    if failed:
-        lines = "\n".join(f"  {failure.view}: {failure.error}" for failure in failed)
-        raise MaterializeError(f"{len(failed)} of {len(plan.tasks)} feature views could not be published:\n{lines}", report)
+    gone: tuple[str, ...] = ()
+    unfinished = None
+    try:
+        gone = announce(store, project, registry, plan.leaving)
+        let_go(store, project)
+    except FeatureStoreError as error:
+        unfinished = error
+    report = MaterializationReport(at, plan.invocation_id, tuple(published), plan.skipped, tuple(failed), gone, unfinished)
+    lines = [f"{len(failed)} of {len(plan.tasks)} feature views could not be published:"] if failed else []
+    lines += [f"  {failure.view}: {failure.error}" for failure in failed]
+    lines += [] if unfinished is None else [f"{UNFINISHED}: {unfinished}"]
+    if lines:
+        raise MaterializeError("\n".join(lines), report)
     return report
 
 
-def _publish_lastingly(
-    lease: timedelta,
-    task: Task,
-    invocation_id: str | None,
-    registry: Registry,
-    project: str,
-    warehouse: Warehouse,
-    store: OnlineStore,
-    at: datetime,
-    progress: Progress | None,
-    allow_shrink: bool,
-) -> Published:
+def _publish_lastingly(run: _Run, task: Task) -> Published:
     """Publish a view under its lease; and again where a server of the store was replaced meanwhile, which may have taken rows with it."""
     attempts = ATTEMPTS
     while True:
         try:
-            with leased(store, project, task.view.name, above=task.online.sequence if task.online else 0, lasts=lease) as held:
-                return _publish(held, task, invocation_id, registry, project, warehouse, store, at, progress, allow_shrink)
+            above = task.online.sequence if task.online else 0
+            with leased(run.store, run.project, task.view.name, above=above, lasts=run.lease) as held:
+                return _publish(run, held, task)
         except ServersReplacedError:
             attempts -= 1
             if not attempts:
                 raise
+            task = after_replacement(task, read_watermarks(run.store, run.project, [task.view]).get(task.view.name))
 
 
-def _publish(
-    held: HeldLease,
-    task: Task,
-    invocation_id: str | None,
-    registry: Registry,
-    project: str,
-    warehouse: Warehouse,
-    store: OnlineStore,
-    at: datetime,
-    progress: Progress | None,
-    allow_shrink: bool,
-) -> Published:
+def _publish(run: _Run, held: HeldLease, task: Task) -> Published:
     started = time.perf_counter()
     view = task.view
     if view.unresolved:
         unknown = ", ".join(view.unresolved)
         raise WarehouseError(f"{view.path}: {view.relation} is not in the warehouse; the types of {unknown} are unknown. Run `dbt build`.")
-    _refuse_if_overtaken(task, project, store)
+    stands = _stands(run, task)
     if not task.beside:
         assert task.online is not None
         view = replace(view, key_version=task.online.key_version)
-        written = _write(held, task, view, project, warehouse, store, at, progress, allow_shrink)
-        held.renew(store)
-        removed = _remove_gone(task, key_space(project, view), store, written) if written.mode is Mode.FULL else 0
-        held.finish(store, written_watermark(_watermark(task, view, written, project, at, invocation_id)))
+        written = _write(run, held, task, view)
+        held.renew(run.store)
+        removed = _remove_gone(run, task, view, written) if written.mode is Mode.FULL else 0
+        held.finish(run.store, written_watermark(_watermark(run, task, view, written)), stands)
     else:
-        build = begin_build(store, project, view)
+        build = begin_build(run.store, run.project, view)
         view = build.view
         try:
-            written = _write(held, task, view, project, warehouse, store, at, progress, allow_shrink)
+            written = _write(run, held, task, view)
+            held.renew(run.store)
+            # A first run that was killed before versions were written down may have left some.
+            removed = _remove_gone(run, task, view, written) if view.key_version == 1 else 0
+            horizon, sequence = written.horizon, written.sequence
+            take_over_pushed(run.store, run.project, build, horizon=horizon, sequence=sequence, expires_after=_expires_after(view))
+            swap(held, run.store, run.registry, build, _watermark(run, task, view, written))
         except FeatureStoreError:
-            abandon(store, project, build)
+            with suppress(FeatureStoreError):  # What cannot be told now, the next run finds.
+                abandon(run.store, run.project, build)
             raise
-        held.renew(store)
-        # A first run that was killed before versions were written down may have left some.
-        removed = _remove_gone(task, key_space(project, view), store, written) if view.key_version == 1 else 0
-        take_over_pushed(store, project, build, horizon=written.horizon, sequence=held.sequence, expires_after=_expires_after(view))
-        swap(held, store, registry, build, _watermark(task, view, written, project, at, invocation_id))
     return Published(
         view.name, written.mode, written.reason, written.rows, removed, time.perf_counter() - started, task.beside, view.key_version
     )
 
 
-def _write(
-    held: HeldLease,
-    task: Task,
-    view: FeatureView,
-    project: str,
-    warehouse: Warehouse,
-    store: OnlineStore,
-    at: datetime,
-    progress: Progress | None,
-    allow_shrink: bool,
-) -> _Written:
+def _write(run: _Run, held: HeldLease, task: Task, view: FeatureView) -> _Written:
     """Write the rows to publish under the keys that the view's record says."""
+    at, warehouse, store = run.at, run.warehouse, run.store
     schema, lifetime = RowSchema.of(view), view.kept_for
-    store.write_documents(project, {schema.document_name: schema.to_document()})
+    store.write_documents(run.project, {schema.document_name: schema.to_document()})
     rows, newest = 0, None
     with warehouse.session() as session:
         bounds = _bounds(session, warehouse, task, at)
         mode, reason = _checked(task, bounds)
         since = task.online if mode is Mode.INCREMENTAL else None
         keys = entity_keys(session, warehouse.dialect, view, at, task.online) if since is None else keys_of_last_full_run(since)
-        if not allow_shrink:
-            refuse_shrunk(view, keys, task.online, project)
+        if not run.allow_shrink:
+            refuse_shrunk(view, keys, task.online, run.project)
         not_before = at - lifetime if lifetime is not None else None
         statement = _published_rows(view, at, warehouse.dialect, since, not_before)
         write_mode = WriteMode.EXACT if mode is Mode.FULL else WriteMode.NEWEST_WINS
         horizon = None if bounds.event_timestamp is None else to_micros(bounds.event_timestamp)
-        publication = Publication(project, view, at, held, write_mode, horizon, _expires_after(view))
+        publication = Publication(run.project, view, at, held, write_mode, horizon, _expires_after(view))
         for part in published(session, statement, publication, store):
             rows += part.rows
             newest = max(filter(None, (newest, part.newest)), default=None)
-            if progress is not None:
-                progress(view.name, part.rows)
+            if run.progress is not None:
+                run.progress(view.name, part.rows)
     if since is not None and since.event_timestamp is not None:
         newest = max(filter(None, (newest, as_utc(since.event_timestamp))))
     return _Written(mode, reason, held.sequence, rows, newest, horizon, bounds, keys)
 
 
-def _watermark(task: Task, view: FeatureView, written: _Written, project: str, at: datetime, invocation_id: str | None) -> Watermark:
+def _watermark(run: _Run, task: Task, view: FeatureView, written: _Written) -> Watermark:
     return Watermark(
         view=view.name,
-        at=as_utc(at),
+        at=as_utc(run.at),
         sequence=written.sequence,
         definition=fingerprint(view),
         rows=written.rows,
         mode=written.mode.value,
-        key_prefix=key_space(project, view).prefix.decode(),
+        key_prefix=key_space(run.project, view).prefix.decode(),
         key_version=view.key_version,
         event_timestamp=written.newest,
         created_timestamp=written.bounds.created_timestamp,
@@ -278,7 +280,7 @@ def _watermark(task: Task, view: FeatureView, written: _Written, project: str, a
         next_change=written.bounds.next_change,
         entity_keys=written.keys.now,
         entity_keys_from=written.keys.counted_from,
-        invocation_id=invocation_id,
+        invocation_id=run.invocation_id,
         code=task.code,
     )
 
@@ -323,21 +325,26 @@ def _checked(task: Task, bounds: _Bounds) -> tuple[Mode, str]:
     return task.mode, task.reason
 
 
-def _refuse_if_overtaken(task: Task, project: str, store: OnlineStore) -> None:
-    """What was planned holds for what was online then. From here on nobody else can change that."""
-    watermark = read_watermarks(store, project, [task.view]).get(task.view.name)
-    if watermark != task.online:
+def _stands(run: _Run, task: Task) -> dict[str, bytes | None]:
+    """The view's watermark, which has to be there still when the next one is written.
+
+    Raises LeaseError where it is not what was planned with. From here on no other run can publish the view; one may take leave of it.
+    """
+    name = watermark_document_name(task.view.name)
+    (document,) = run.store.read_documents(run.project, [name])
+    if (None if document is None else decoded(document)) != task.online:
         raise LeaseError("another run published it while this one was about to. Nothing was written; run this again.")
+    return {name: document}
 
 
-def _remove_gone(task: Task, space: KeySpace, store: OnlineStore, written: _Written) -> int:
+def _remove_gone(run: _Run, task: Task, view: FeatureView, written: _Written) -> int:
     """Remove what this run did not write: entity keys that left the view.
 
     A pushed row is removed only where the run before this one came after it, too: a push that had its number when this run began, and was
     written after this run had written that key, must not take this run's row with it.
     """
     before = task.online.sequence if task.online else 0
-    return store.remove_older(space, written.sequence, pushed_before=before, horizon=written.horizon)
+    return run.store.remove_older(key_space(run.project, view), written.sequence, pushed_before=before, horizon=written.horizon)
 
 
 def _expires_after(view: FeatureView) -> int | None:

@@ -18,6 +18,7 @@ from featurestore.registry.definitions import FeatureService, FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.registry.snapshot import to_json
 
+from .lease import running
 from .state import RETIRED, SNAPSHOT, RetiredSpace, StoreState, retired_document
 from .watermarks import fingerprint
 
@@ -59,7 +60,8 @@ def left(registry: Registry, before: Registry) -> tuple[str, ...]:
 def announce(store: OnlineStore, project: str, registry: Registry, leaving: Collection[str] = ()) -> tuple[str, ...]:
     """Tell readers what exists now, where anything is served already; return which of the views that may leave did.
 
-    Their rows are retired with it. A view whose plain name is answered by a newer version of its model leaves in any case.
+    Their rows are retired with it. A view whose plain name is answered by a newer version of its model leaves in any case. One that
+    another run is publishing now stays until the next run.
     """
     while True:
         state = read_state(store, project, registry)
@@ -67,6 +69,7 @@ def announce(store: OnlineStore, project: str, registry: Registry, leaving: Coll
             return ()
         online = views_online(state, registry)
         may_leave = {*leaving, *_superseded(registry, state.served, online)}
+        may_leave -= running(store, project, sorted(may_leave)).keys()
         snapshot = served_registry(registry, state.served, online, may_leave, never_published(state, registry, online))
         gone = sorted(set(left(registry, state.served)) - {view.name for view in snapshot.views if view.online})
         if to_json(snapshot) == state.documents[SNAPSHOT] and not gone:

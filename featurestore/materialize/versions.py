@@ -28,7 +28,7 @@ from featurestore.online_store.base import OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.registry.snapshot import HELD_FOR, to_json
-from featurestore.timestamps import as_utc, duration_micros
+from featurestore.timestamps import as_utc, duration_micros, from_micros
 
 from .lease import HeldLease
 from .served import never_published, read_state, served_registry, views_online
@@ -134,16 +134,20 @@ def abandon(store: OnlineStore, project: str, build: Build) -> None:
             return
 
 
-def let_go(store: OnlineStore, project: str, now: datetime) -> None:
-    """Tell the rows of retired versions to expire, and forget the versions of which nothing is left."""
+def let_go(store: OnlineStore, project: str) -> None:
+    """Tell the rows of retired versions to expire, and forget the versions of which nothing is left; all by the store's own clock."""
     for space in StoreState.read(store, project, ()).retired:
         if space.gone_at is None:
             rows = store.expire(space.space, duration_micros(KEPT_FOR), GONE_PER_SECOND)
-            _replace(store, project, space, msgspec.structs.replace(space, gone_at=_gone_at(now + KEPT_FOR, rows)))
-        elif as_utc(space.gone_at) < as_utc(now):
+            _replace(store, project, space, msgspec.structs.replace(space, gone_at=_gone_at(_now(store, project) + KEPT_FOR, rows)))
+        elif as_utc(space.gone_at) < (now := _now(store, project)):
             # Whoever was slow to hear of the swap may have written to it still.
             rows = store.expire(space.space, 0, GONE_PER_SECOND)
             _replace(store, project, space, msgspec.structs.replace(space, gone_at=_gone_at(now, rows)) if rows else None)
+
+
+def _now(store: OnlineStore, project: str) -> datetime:
+    return from_micros(store.time(project))
 
 
 def _replace(store: OnlineStore, project: str, space: RetiredSpace, instead: RetiredSpace | None) -> None:
@@ -156,7 +160,7 @@ def _replace(store: OnlineStore, project: str, space: RetiredSpace, instead: Ret
 
 
 def _gone_at(first: datetime, rows: int) -> datetime:
-    return as_utc(first) + timedelta(seconds=1 + rows / GONE_PER_SECOND)
+    return first + timedelta(seconds=1 + rows / GONE_PER_SECOND)
 
 
 def _ahead(row: bytes, horizon: int | None, sequence: int) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from history_project import PROJECT, HistoryProject, at_hour
@@ -12,10 +14,11 @@ from warehouses import WAREHOUSES, RunningWarehouse
 
 from featurestore.codec.keys import key_space
 from featurestore.errors import MaterializeError
-from featurestore.materialize.run import ATTEMPTS
+from featurestore.materialize.plan import Mode
+from featurestore.materialize.run import ATTEMPTS, Published
 from featurestore.materialize.watermarks import read_watermarks
 from featurestore.online_store.connect import open_store
-from featurestore.online_store.redis_commands import slot_of
+from featurestore.online_store.redis_commands import documents_key, slot_of
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.value_types import INT64, TIMESTAMP
 
@@ -88,6 +91,57 @@ def test_rows_that_a_restarted_server_forgot_are_written_again(duckdb: RunningWa
             server.start()
 
         assert_all_online(materialized(server.url, duckdb, restart))
+
+
+APPENDED = replace(ORDERS, created_timestamp=Column("loaded_at", TIMESTAMP), materialized="incremental", incremental_strategy="append")
+"""What an ordinary run reads only the new rows of."""
+
+
+def published_and_appended_to(url: str, duckdb: RunningWarehouse, act: Callable[[], None]) -> Published:
+    """Publish most of the rows, and then the rest, while something happens to what was there."""
+    project = HistoryProject(duckdb, url, APPENDED)
+    rows = [{**row, "loaded_at": row["ordered_at"] + timedelta(seconds=second)} for second, row in enumerate(ROWS)]
+    project.build(rows[:290])
+    project.materialize(at_hour(9))
+    project.build(rows[:290] + [{**row, "loaded_at": at_hour(9).replace(tzinfo=None)} for row in rows[290:]])
+    happened = []
+
+    def once(view: str, written: int) -> None:
+        if not happened:
+            happened.append(written)
+            act()
+
+    (done,) = project.materialize(at_hour(10), progress=once).published
+    assert happened == [11], "it began with the new rows and the one at the watermark"
+    assert_all_online(project)
+    return done
+
+
+def test_rows_of_earlier_runs_that_went_with_a_server_are_written_again(duckdb: RunningWarehouse) -> None:
+    """The watermark, which is on another server, says that they are there."""
+    with RedisCluster() as cluster:
+        slots = {key: slot_of(key_space(PROJECT, APPENDED).key(b"%d" % key)) for key in range(290)}
+        documents = cluster.owner(slot_of(documents_key(PROJECT).encode()))
+        master = next(owner for slot in slots.values() if (owner := cluster.owner(slot)) is not documents)
+
+        def restart() -> None:
+            master.kill()
+            master.start()
+
+        done = published_and_appended_to(cluster.url, duckdb, restart)
+    assert (done.mode, done.beside) == (Mode.FULL, False)
+    assert done.reason == "a server of the online store was replaced, and may have taken rows with it"
+
+
+def test_a_view_whose_watermark_went_with_its_rows_is_published_as_if_for_the_first_time(duckdb: RunningWarehouse) -> None:
+    with RedisServer() as server:
+
+        def restart() -> None:
+            server.kill()
+            server.start()
+
+        done = published_and_appended_to(server.url, duckdb, restart)
+    assert (done.mode, done.beside) == (Mode.FULL, True)
 
 
 def test_a_store_whose_servers_never_last_is_told_of_and_has_no_watermark(duckdb: RunningWarehouse) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from redis_server import RedisServer
 
 from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
 from featurestore.codec.keys import key_space
-from featurestore.errors import PushError, UnknownNameError
-from featurestore.materialize import versions
+from featurestore.codec.versions import takes_rows
+from featurestore.errors import MaterializeError, OnlineStoreUnavailableError, PushError, UnknownNameError
+from featurestore.materialize import run, served, versions
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import run_materialization
 from featurestore.materialize.served import left, read_state
@@ -204,17 +205,30 @@ def retired(project: HistoryProject) -> Any:
 
 
 def test_what_was_served_stays_for_a_while_and_is_gone_in_the_end(project: HistoryProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "KEPT_FOR", timedelta(milliseconds=300))
     publish(project, 10)
     publish(project, 11, full_refresh=True)
-    assert (rows_under(project, 1), rows_under(project, 2)) == (300, 300)
+    assert rows_under(project, 2) == 300
     assert [space.version for space in retired(project)] == [1]
-    monkeypatch.setattr(versions, "KEPT_FOR", timedelta(milliseconds=1))
     publish(project, 12, full_refresh=True)
     for hour in (13, 14):
-        threading.Event().wait(0.2)
+        threading.Event().wait(1.1)
         publish(project, hour)
     assert [rows_under(project, version) for version in (1, 2, 3)] == [0, 0, 300]
     assert retired(project) == ()
+
+
+def test_what_was_served_before_a_long_run_stays_whole_in_the_next_run(project: HistoryProject) -> None:
+    """The run itself took an hour; its readers have the old version for as long as any."""
+    began = datetime.now(timezone.utc) - timedelta(hours=1)
+    hours = (began - at_hour(0)) / timedelta(hours=1)
+    publish(project, hours - 1)
+    publish(project, hours, full_refresh=True)
+    publish(project, hours + 1)
+    publish(project, hours + 2)
+    assert (rows_under(project, 1), rows_under(project, 2)) == (300, 300)
+    (space,) = retired(project)
+    assert space.gone_at > datetime.now(timezone.utc)
 
 
 def test_an_unchanged_definition_is_published_where_it_is(project: HistoryProject) -> None:
@@ -264,6 +278,36 @@ def test_a_service_that_pushed_before_the_change_pushes_to_what_is_served_after_
             service.push("orders", [order(3, 10.5)])
 
 
+TWO_KEYS = (Column("a", INT64), Column("b", INT64))
+NOT_TAKEN = {
+    "the key is another column": replace(ORDERS, entities=(Entity("customer", (Column("buyer_id", INT64),)),)),
+    "it is known later": replace(ORDERS, available_after=timedelta(days=1)),
+    "another time": replace(ORDERS, event_timestamp=Column("paid_at", TIMESTAMP)),
+    "a snapshot now": replace(ORDERS, valid_to=Column("dbt_valid_to", TIMESTAMP)),
+}
+
+
+@pytest.mark.parametrize("change", NOT_TAKEN)
+def test_pushed_rows_that_mean_something_else_by_the_new_definition_are_not_taken_over(change: str) -> None:
+    assert not takes_rows(ORDERS, NOT_TAKEN[change])
+
+
+def test_pushed_rows_are_not_taken_over_by_keys_in_another_order() -> None:
+    before, after = (replace(ORDERS, entities=(Entity("pair", keys),)) for keys in (TWO_KEYS, TWO_KEYS[::-1]))
+    assert takes_rows(before, before)
+    assert not takes_rows(before, after)
+
+
+def test_a_row_pushed_for_one_customer_is_not_served_for_another_when_the_key_becomes_another_column(project: HistoryProject) -> None:
+    publish(project, 10)
+    with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11)) as service:
+        service.push("orders", [order(1, 10.5, kind="pushed")])
+    by_buyer = replace(ORDERS, entities=(Entity("customer", (Column("buyer_id", INT64),)),))
+    rows = [{**row, "buyer_id": row.pop("customer_id")} for row in (order(key["customer_id"], 1) for key in KEYS)]
+    publish(project, 11, view=by_buyer, rows=rows)
+    assert project.online([{"buyer_id": 1}], at_hour(11))[0]["kind"] == "web"
+
+
 def test_a_pushed_row_that_would_be_null_under_the_new_definition_stays_behind(project: HistoryProject) -> None:
     publish(project, 10)
     with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11)) as service:
@@ -302,6 +346,67 @@ def test_a_view_that_left_the_project_is_served_until_a_run_over_the_whole_of_it
     with pytest.raises(UnknownNameError):
         project.online(KEYS[:1], at_hour(12))
     assert [(space.view, space.version) for space in retired(project)] == [("orders", 1)]
+
+
+def test_a_view_that_another_run_publishes_is_not_taken_leave_of(project: HistoryProject) -> None:
+    publish(project, 10)
+    other = replace(project.view, name="other", unique_id="model.lawful.other")
+    left_meanwhile = []
+
+    def leave(*_: Any) -> None:
+        left_meanwhile.append(run_over(project, Registry(PROJECT, (other,)), 11, other).left)
+
+    publish(project, 11, progress=leave)
+    assert left_meanwhile == [()]
+    assert project.online(KEYS[:1], at_hour(12))[0]["kind"] == "web"
+    assert run_over(project, Registry(PROJECT, (other,)), 13, other).left == ("orders",)
+
+
+def test_a_run_does_not_bring_back_a_view_that_was_taken_leave_of_while_it_was_held_up(
+    project: HistoryProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other run saw no lease: it had run out."""
+    publish(project, 10)
+    other = replace(project.view, name="other", unique_id="model.lawful.other")
+
+    def leave(*_: Any) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(served, "running", lambda *_: {})
+            run_over(project, Registry(PROJECT, (other,)), 11, other)
+
+    with pytest.raises(MaterializeError, match="has taken leave of it meanwhile"):
+        publish(project, 11, progress=leave)
+    store = open_store(project.url)
+    state = read_state(store, PROJECT, Registry(PROJECT, (project.view, other)))
+    store.close()
+    assert set(state.watermarks) == {"other"}
+    assert [(space.view, space.version) for space in state.retired] == [("orders", 1)]
+
+
+def test_a_run_whose_pushed_rows_cannot_be_taken_over_retires_what_it_built(
+    project: HistoryProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(project, 10)
+
+    def unreachable(*_: Any, **__: Any) -> int:
+        raise OnlineStoreUnavailableError("The store is gone.")
+
+    monkeypatch.setattr(run, "take_over_pushed", unreachable)
+    with pytest.raises(MaterializeError, match="The store is gone"):
+        publish(project, 11, full_refresh=True)
+    assert [space.version for space in retired(project)] == [2]
+
+
+def test_what_was_published_is_told_also_where_old_versions_cannot_be_removed(
+    project: HistoryProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: Any) -> None:
+        raise OnlineStoreUnavailableError("The store is gone.")
+
+    monkeypatch.setattr(run, "let_go", unreachable)
+    with pytest.raises(MaterializeError, match=r"could not be removed; the next run does it: The store is gone\.") as failed:
+        publish(project, 10)
+    assert [one.view for one in failed.value.report.published] == ["orders"]
 
 
 def test_a_new_version_of_a_model_takes_the_plain_name_once_its_rows_are_online(project: HistoryProject) -> None:
