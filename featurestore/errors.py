@@ -110,10 +110,13 @@ class DeclarationError(ProjectError):
 
 
 class UnknownNameError(FeatureStoreError):
-    """No feature view, feature or feature service of that name."""
+    """No feature view, feature or feature service of that name. The attributes are empty where it came from a feature server."""
 
     exit_code = 2
     http_status = 404
+    kind: str = ""
+    name: str = ""
+    known: frozenset[str] = frozenset()
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, frozenset(known)
@@ -170,7 +173,9 @@ class PushError(RequestError):
 
 
 class FeatureNameCollisionError(RequestError):
-    """Two features would come back under one name. `feature` is that name."""
+    """Two features would come back under one name. `feature` is that name, empty where the error came from a feature server."""
+
+    feature: str = ""
 
     def __init__(self, feature: str, owner: str, other: str) -> None:
         self.feature = feature
@@ -191,9 +196,12 @@ class AccessError(FeatureStoreError):
 
 
 class NotAuthenticatedError(AccessError):
-    """No key or token came with the request, or none that counts. `given` says whether there was one at all."""
+    """No key or token came with the request, or none that counts. `given` says whether there was one at all, None where the error came
+    from a feature server, whose message says it.
+    """
 
     http_status = 401
+    given: bool | None = None
 
     def __init__(self, message: str, *, given: bool) -> None:
         self.given = given
@@ -201,9 +209,12 @@ class NotAuthenticatedError(AccessError):
 
 
 class NotAllowedError(AccessError):
-    """The key or token is good, and does not reach that far. `scope` is one that would."""
+    """The key or token is good, and does not reach that far. `scope` is one that would, empty where the error came from a feature server,
+    whose message names it.
+    """
 
     http_status = 403
+    scope: str = ""
 
     def __init__(self, message: str, scope: str) -> None:
         self.scope = scope

@@ -1,17 +1,18 @@
 """One call of a feature server, decided without sending anything: what is sent, when it is sent again, and what its answer means.
 
-A read is sent again where the connection failed, and where the server says that it is too busy or cannot reach the store: reading twice
-is reading once. A push is sent again only where it cannot have arrived: two pushes of one event time are ordered by arrival, and one
-that comes again late would overtake what came in between. What took too long is not asked again, which would take as long once more.
+A read is sent again where the connection failed, where the server says that it is too busy or cannot reach the store, and where a proxy
+does not reach the server: reading twice is reading once. A push is sent again only where it cannot have arrived: two pushes of one event
+time are ordered by arrival, and one that comes again late would overtake what came in between. A proxy's 503 does not tell whether it
+arrived; only the server's own says so. What took too long is not asked again, which would take as long once more.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import httpx
@@ -30,6 +31,12 @@ FIRST_PAUSE = 0.05
 """Seconds before a call is sent again; twice as long each time."""
 
 LONGEST_PAUSE = 1.0
+"""However much longer the server asks to wait by `Retry-After`."""
+
+_OVERLOADED = "overloaded"
+"""What a server calls it when it turns a request away at the door, with nothing done."""
+
+_JSON_HOLDS = frozenset((int, str, bool, type(None), datetime))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,9 @@ class _Error(msgspec.Struct, frozen=True):
     error: _Detail
 
 
+_error_record = msgspec.json.Decoder(_Error).decode
+
+
 def call_steps(call: Call, retries: int, place: str) -> Steps:
     """Send a call, again where that is safe and may help; the body of the answer. Raises FeatureStoreError."""
     pause = FIRST_PAUSE
@@ -73,10 +83,16 @@ def call_steps(call: Call, retries: int, place: str) -> Steps:
         assert outcome is not None
         if isinstance(outcome, httpx.Response) and outcome.status_code == 200:
             return outcome.content
-        error = _unreached(outcome, place) if isinstance(outcome, httpx.TransportError) else _refused(outcome, place)
-        if not tries_left or not _again(call, outcome, error):
+        if isinstance(outcome, httpx.Response):
+            detail = _detail(outcome)
+            error = _refused(outcome, detail, place)
+            again = _again_after_answer(call, outcome, detail, error)
+            asked = _retry_after(outcome)
+        else:
+            error, again, asked = _unreached(outcome, place), _again_after_failure(call, outcome), 0.0
+        if not tries_left or not again:
             raise error
-        yield Pause(pause)
+        yield Pause(max(pause, asked))
         pause = min(2 * pause, LONGEST_PAUSE)
     raise AssertionError("The last try returns or raises.")
 
@@ -90,13 +106,15 @@ def encoded(content: Mapping[str, Any]) -> bytes:
 
 
 def written(value: Any) -> Any:
-    """A value to push as the server reads it: JSON has no number for a float that is not finite, so it is sent as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    """A value as the server reads it: JSON has no number for a float that is not finite, so it is sent as text."""
+    if type(value) in _JSON_HOLDS:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Mapping):
         return {name: written(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [written(item) for item in value]
+        return value if _JSON_HOLDS.issuperset(map(type, value)) else [written(item) for item in value]
     return value
 
 
@@ -118,40 +136,57 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__index__"):
         return operator.index(value)
     if hasattr(value, "item"):
-        return value.item()
+        return written(value.item())
     if hasattr(value, "to_pydatetime"):
         return value.to_pydatetime()
     raise TypeError(f"{value!r} ({type(value).__name__})")
 
 
-def _again(call: Call, outcome: httpx.Response | httpx.TransportError, error: FeatureStoreError) -> bool:
-    if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+def _again_after_answer(call: Call, answer: httpx.Response, detail: _Detail | None, error: FeatureStoreError) -> bool:
+    if detail is None:
+        return call.repeatable and answer.status_code in (502, 503)
+    return detail.code == _OVERLOADED or (call.repeatable and isinstance(error, OnlineStoreUnavailableError))
+
+
+def _again_after_failure(call: Call, failure: httpx.TransportError) -> bool:
+    if isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         return True
-    if isinstance(outcome, httpx.Response):
-        # Turned away at the door: nothing was done.
-        overloaded = isinstance(error, FeatureServerUnavailableError) and outcome.status_code == 503
-        return overloaded or (call.repeatable and isinstance(error, OnlineStoreUnavailableError))
-    return call.repeatable and not isinstance(outcome, httpx.TimeoutException)
+    return call.repeatable and not isinstance(failure, httpx.TimeoutException | httpx.LocalProtocolError)
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """For how many seconds it asks to be left alone, within bounds. A date there is not looked at."""
+    said = answer.headers.get("retry-after", "").strip()
+    return min(float(said), LONGEST_PAUSE) if said.isascii() and said.isdecimal() else 0.0
 
 
 def _unreached(error: httpx.TransportError, place: str) -> FeatureStoreError:
     if isinstance(error, httpx.TimeoutException):
         return FeatureServerUnavailableError(f"{place} did not answer in time. Ask for fewer rows at once, or give it a longer timeout.")
+    if isinstance(error, httpx.LocalProtocolError):
+        # Its text repeats what could not be sent, and a header may hold a key.
+        return RequestError(f"The request to {place} cannot be written as HTTP. Nothing was sent.")
     return FeatureServerUnavailableError(f"{place} cannot be reached: {error}. Is the feature server running?")
 
 
-def _refused(response: httpx.Response, place: str) -> FeatureStoreError:
-    """The error that the server answered, of the class that it has in process."""
+def _detail(answer: httpx.Response) -> _Detail | None:
+    """What a feature server says is wrong. None: it was none that answered."""
     try:
-        detail = json.loads(response.content)["error"]
-        code, message = str(detail["code"]), str(detail["message"])
-    except (ValueError, KeyError, TypeError):
+        return _error_record(answer.content).error
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _refused(response: httpx.Response, detail: _Detail | None, place: str) -> FeatureStoreError:
+    """The error that was answered, of the class that it has in process."""
+    if detail is None:
         if response.status_code in (502, 503, 504):
             return FeatureServerUnavailableError(f"What stands before {place} answered {response.status_code}.")
         return unexpected(place)
-    kind = _by_code().get(code)
+    message = detail.message
+    kind = _by_code().get(detail.code)
     if kind is not None:
-        # Made without its own constructor, which takes what only the server knows.
+        # Made without its own constructor, which takes what only the server knows: the class has defaults for that.
         error = kind.__new__(kind, message)
         error.args = (message,)
         return error

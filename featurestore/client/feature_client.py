@@ -52,7 +52,7 @@ class _Client:
     def _headers(self, call: Call) -> dict[str, str]:
         headers = {"content-type": "application/json", "accept": call.accept}
         if self._api_key is not None:
-            headers["authorization"] = f"Bearer {self._api_key() if callable(self._api_key) else self._api_key}"
+            headers["authorization"] = f"Bearer {_sendable(self._api_key() if callable(self._api_key) else self._api_key)}"
         return headers
 
     def _reading(self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool) -> Steps:
@@ -204,6 +204,16 @@ class AsyncFeatureClient(_Client):
             return error
 
 
+def _sendable(api_key: str) -> str:
+    """The key as a header holds it, without the line break that a file of it ends in. Raises RequestError, never with the key."""
+    key = api_key.strip()
+    if not key:
+        raise RequestError("The API key is empty.")
+    if not (key.isascii() and key.isprintable()):
+        raise RequestError("The API key holds characters that no header can have.")
+    return key
+
+
 def _named(features: WantedFeatures) -> str | list[str]:
     if isinstance(features, FeatureService):
         return features.name
@@ -215,10 +225,10 @@ def _named(features: WantedFeatures) -> str | list[str]:
 def _sent(entity_rows: EntityRows) -> dict[str, Any]:
     """The entity rows as the server takes them: rows for rows, columns for columns."""
     if isinstance(entity_rows, Mapping):
-        return {"columns": {name: _listed(name, values) for name, values in entity_rows.items()}}
+        return {"columns": {name: written(_listed(name, values)) for name, values in entity_rows.items()}}
     if isinstance(entity_rows, str | bytes):
         raise RequestError("Entity rows are a list of dicts, like [{'customer_id': 1}], or a dict of lists, like {'customer_id': [1]}.")
-    return {"rows": list(entity_rows)}
+    return {"rows": written(list(entity_rows))}
 
 
 def _columns(entity_rows: EntityRows) -> dict[str, list[object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import msgspec
+import numpy
 import pytest
 
 from featurestore.client.calls import Call, Pause, call_steps, encoded, written
@@ -48,11 +49,13 @@ def run(call: Call, *outcomes: object, retries: int = 2) -> tuple[object, list[f
         return error, pauses
 
 
+PAGE = "<html>bad gateway</html>"
+BAD_GATEWAY, UNREACHED = httpx.Response(502, text=PAGE), httpx.Response(503, text=PAGE)
 REFUSED, BROKEN, LATE = httpx.ConnectError("refused"), httpx.RemoteProtocolError("closed"), httpx.ReadTimeout("late")
 BUSY, STORE_DOWN = refusal(503, "overloaded"), refusal(503, "online_store_unavailable")
 
 
-@pytest.mark.parametrize("trouble", [REFUSED, BROKEN, BUSY, STORE_DOWN], ids=str)
+@pytest.mark.parametrize("trouble", [REFUSED, BROKEN, BUSY, STORE_DOWN, BAD_GATEWAY, UNREACHED], ids=str)
 def test_a_read_is_sent_again_after_a_passing_trouble(trouble):
     assert run(READ, trouble, trouble, DONE) == (b"done", [0.05, 0.1])
 
@@ -84,7 +87,7 @@ def test_a_push_is_sent_again_only_where_nothing_was_done(trouble):
     assert run(PUSH, trouble, DONE) == (b"done", [0.05])
 
 
-@pytest.mark.parametrize("trouble", [BROKEN, STORE_DOWN, LATE], ids=str)
+@pytest.mark.parametrize("trouble", [BROKEN, STORE_DOWN, LATE, BAD_GATEWAY, UNREACHED], ids=str)
 def test_a_push_that_may_have_arrived_is_not_sent_again(trouble):
     assert isinstance(run(PUSH, trouble)[0], FeatureServerUnavailableError | OnlineStoreUnavailableError)
 
@@ -112,16 +115,47 @@ def test_an_error_is_of_the_class_that_it_has_in_process(answer, kind):
 
 
 def test_what_a_proxy_says_is_told_from_what_the_server_says():
-    page = "<html>bad gateway</html>"
-    assert isinstance(run(READ, httpx.Response(502, text=page), retries=0)[0], FeatureServerUnavailableError)
-    error, _ = run(READ, httpx.Response(404, text=page))
+    for status in (502, 503, 504):
+        assert isinstance(run(READ, httpx.Response(status, text=PAGE), retries=0)[0], FeatureServerUnavailableError)
+    error, _ = run(READ, httpx.Response(404, text=PAGE))
     assert type(error) is FeatureServerError
     assert "Is it the right URL?" in str(error)
+
+
+@pytest.mark.parametrize(("said", "pause"), [("0", 0.05), ("1", 1.0), ("86400", 1.0), ("9" * 5000, 1.0), ("soon", 0.05), ("-1", 0.05)])
+def test_a_server_that_asks_to_be_left_alone_is_within_bounds(said, pause):
+    busy = httpx.Response(503, content=BUSY.content, headers={"retry-after": said})
+    assert run(READ, busy, DONE) == (b"done", [pause])
+
+
+@pytest.mark.parametrize("call", [READ, PUSH], ids=["read", "push"])
+def test_what_cannot_be_written_as_http_is_not_sent_again_and_not_repeated(call):
+    error, pauses = run(call, httpx.LocalProtocolError("Illegal header value b'Bearer fsdbt_secret'"))
+    assert type(error) is RequestError
+    assert "secret" not in str(error)
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("code", "attributes"),
+    [
+        ("unknown_name", {"kind": "", "name": "", "known": frozenset()}),
+        ("feature_name_collision", {"feature": ""}),
+        ("not_authenticated", {"given": None}),
+        ("not_allowed", {"scope": ""}),
+        ("push", {"view": "", "problems": ()}),
+    ],
+)
+def test_an_error_of_a_server_has_the_attributes_of_its_class(code, attributes):
+    error, _ = run(READ, refusal(422, code))
+    assert {name: getattr(error, name) for name in attributes} == attributes
 
 
 def test_values_are_sent_as_the_server_reads_them():
     assert msgspec.json.decode(encoded({"x": written([float("nan"), float("inf"), {"a": -float("inf")}, 1.5, None])})) == {
         "x": ["NaN", "Infinity", {"a": "-Infinity"}, 1.5, None]
     }
+    numbers = [numpy.float32("nan"), numpy.float64("inf"), numpy.float32(0.5), numpy.int64(2**60)]
+    assert msgspec.json.decode(encoded({"x": written(numbers)})) == {"x": ["NaN", "Infinity", 0.5, 2**60]}
     with pytest.raises(RequestError, match="cannot be sent"):
         encoded({"x": object()})

@@ -28,6 +28,7 @@ from featurestore.errors import (
     NotAllowedError,
     NotAuthenticatedError,
     PushError,
+    RequestError,
     UnknownNameError,
 )
 from featurestore.serving.push import Pushed
@@ -110,6 +111,24 @@ def test_a_key_may_change_between_requests(guarded, key, certificate):
         client.get_online_features(ROW, "churn")
         with pytest.raises(NotAuthenticatedError):
             client.get_online_features(ROW, "churn")
+
+
+def test_a_key_read_from_a_file_may_end_in_a_line_break(guarded, key, certificate):
+    with FeatureClient(guarded.base_url, api_key=f"{key}\r\n", verify=certificate[0]) as client:
+        assert client.get_online_features(ROW, "churn").to_dict()["spent"] == [9.5]
+
+
+@pytest.mark.parametrize("wrong", ["fsdbt_sec\nret", "fsdbt_sec\x00ret", "fsdbt_secr\u00e9t", " \n"])
+def test_a_key_that_no_header_can_hold_is_refused_without_being_repeated(server, wrong):
+    async def ask() -> None:
+        async with AsyncFeatureClient(server.base_url, api_key=wrong) as client:
+            await client.get_online_features(ROW, "churn")
+
+    with FeatureClient(server.base_url, api_key=lambda: wrong) as client, pytest.raises(RequestError, match="The API key") as refused:
+        client.get_online_features(ROW, "churn")
+    assert "sec" not in str(refused.value)
+    with pytest.raises(RequestError, match="The API key"):
+        asyncio.run(ask())
 
 
 def test_who_may_not_read_is_told_so(guarded, key, certificate):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
@@ -10,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import codec_cases as cases
+import numpy
 import pandas
 import polars
 import pyarrow as pa
@@ -239,6 +241,14 @@ def test_features_on_demand_are_worked_out_of_what_the_request_brings(read):
     assert answer.statuses()["times_usual"] == [PRESENT, NULL, NOT_FOUND]
     with pytest.raises(RequestError, match="amount"):
         read([{"customer_id": 1}], ["rated:times_usual"])
+
+
+@pytest.mark.parametrize("amount", [float("nan"), numpy.float32("nan")], ids=["float", "numpy"])
+def test_an_input_that_is_no_number_is_no_null(read, amount):
+    for rows in ([{"customer_id": 1, "amount": amount}], {"customer_id": [1], "amount": [amount]}):
+        (worked_out,) = read(rows, ["rated:times_usual"]).to_dict()["times_usual"]
+        assert worked_out is not None
+        assert math.isnan(worked_out)
 
 
 def test_columns_of_a_pandas_frame_are_entity_rows(read):
