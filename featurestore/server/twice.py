@@ -8,6 +8,7 @@ colon, so a body with no more colons than what was decoded of it accounts for ha
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -28,11 +29,14 @@ def refuse_names_given_twice(body: bytes, decoded: msgspec.Struct) -> None:
 
 
 def _colons(decoded: msgspec.Struct) -> int:
-    """How many colons the body has for what was decoded, at the least: a name is there once, and text as it is where it has no escapes."""
+    """How many colons the body has for what was decoded, at the least: a name is there once, and text as it is where it has no escapes.
+
+    An empty list may be what was sent, or stand for a field that was not: it accounts for no colon.
+    """
     count = 0
-    for name, default in zip(decoded.__struct_fields__, _defaults(decoded), strict=True):
+    for name, default in _fields(type(decoded)):
         value = getattr(decoded, name)
-        if value is not default:
+        if value is not default and value != []:
             count += 1 + _inside(value)
     return count
 
@@ -48,9 +52,10 @@ def _inside(value: Any) -> int:
     return 0
 
 
-def _defaults(decoded: msgspec.Struct) -> list[Any]:
-    optional = decoded.__struct_defaults__
-    return [*[msgspec.NODEFAULT] * (len(decoded.__struct_fields__) - len(optional)), *optional]
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    """The fields of a record, each with the value that it has where the body does not name it."""
+    return tuple((field.name, field.default) for field in msgspec.structs.fields(kind))
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
