@@ -30,9 +30,9 @@ def serve(
     max_queue: Annotated[
         int | None, typer.Option("--max-queue", help="Requests that may wait for that; others get 503.  [default: 256]")
     ] = None,
-    keep_alive: Annotated[float | None, typer.Option("--keep-alive", help="Seconds that an idle connection stays.  [default: 75]")] = None,
+    keep_alive: Annotated[int | None, typer.Option("--keep-alive", help="Seconds that an idle connection stays.  [default: 75]")] = None,
     shutdown_timeout: Annotated[
-        float | None, typer.Option("--shutdown-timeout", help="Seconds that requests may take to end after SIGTERM.  [default: 20]")
+        int | None, typer.Option("--shutdown-timeout", help="Seconds that requests may take to end after SIGTERM.  [default: 20]")
     ] = None,
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="No line of JSON on stdout for each request.")] = False,
     keys_file: Annotated[str | None, typer.Option("--keys-file", help="The file that says which API keys count: see fsdbt keys.")] = None,

@@ -20,6 +20,7 @@ from .access.guard import Access
 from .connection import Connection
 from .settings import ServerSettings, settings_from
 from .tls import tls_options, warnings
+from .traces import chosen_exporter
 
 
 def main() -> None:
@@ -27,9 +28,10 @@ def main() -> None:
     try:
         settings = settings_from(os.environ)
         tls = tls_options(settings)
-        # Read here too, so that a file or a URL that cannot be used ends this process and not each worker after the other.
+        # Looked at here too, so that a file, a URL or a package that cannot be used ends this process and not each worker after the other.
         access = Access(settings)
         open_async_store(settings.online_store, settings.base_dir)
+        chosen_exporter(os.environ)
     except FeatureStoreError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -50,8 +52,8 @@ def _serve(settings: ServerSettings, tls: Mapping[str, Any]) -> None:
         log_level="info",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=int(settings.keep_alive),
-        timeout_graceful_shutdown=int(settings.shutdown_timeout),
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
         http=Connection,
         ws="none",
         **tls,

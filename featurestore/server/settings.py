@@ -18,6 +18,8 @@ _SHARED = {"online_store": "FSDBT_ONLINE_STORE", "project": "FSDBT_PROJECT", "ke
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+_WholeSeconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+"""What the HTTP server itself takes."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,10 +52,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_queue: Annotated[int, msgspec.Meta(ge=0)] = 256
     """How many more may wait for that. Further ones are turned away at once, with 503."""
 
-    keep_alive: _Seconds = 75.0
+    keep_alive: _WholeSeconds = 75
     """How long a connection without a request is kept."""
 
-    shutdown_timeout: _Seconds = 20.0
+    shutdown_timeout: _WholeSeconds = 20
     """How long the requests at work may take to end after SIGTERM."""
 
     access_log: bool = True

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from featurestore.errors import NotInstalledError
+from featurestore.errors import NotInstalledError, SettingsError, did_you_mean
 
 from .http import Request
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 _CONFIGURED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
+_EXPORTERS = {
+    "otlp": ("OpenTelemetry with its exporter", "opentelemetry.exporter.otlp.proto.http"),
+    "console": ("OpenTelemetry", "opentelemetry.sdk"),
+}
+"""Where traces may go, and which package has to be there for it."""
+
 _CARRIED = ("traceparent", "tracestate")
 
 
@@ -27,9 +33,7 @@ class Tracing:
     """Makes spans and sends them."""
 
     def __init__(self, exporter: str) -> None:
-        """Args: exporter: `otlp` or `console`. Raises NotInstalledError."""
-        if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
-            raise NotInstalledError("OpenTelemetry", "otel", "Sending traces")
+        """Args: exporter: as `chosen_exporter` gives it."""
         from opentelemetry.sdk.resources import SERVICE_NAME, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -76,11 +80,35 @@ class Tracing:
 
 
 def tracing(environment: Mapping[str, str]) -> Tracing | None:
-    """How traces are sent, as OpenTelemetry's own variables say; None where they say nothing, or `none`."""
-    exporter = environment.get("OTEL_TRACES_EXPORTER", "otlp")
+    """How traces are sent. Raises what `chosen_exporter` does."""
+    exporter = chosen_exporter(environment)
+    return None if exporter is None else Tracing(exporter)
+
+
+def chosen_exporter(environment: Mapping[str, str]) -> str | None:
+    """Where traces go, as OpenTelemetry's own variables say; None where they say nothing, or `none`.
+
+    Raises SettingsError for an exporter that there is none of, NotInstalledError where its package is missing. Imports nothing.
+    """
+    exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or exporter == "none":
         return None
-    return Tracing(exporter) if any(environment.get(name) for name in _CONFIGURED) else None
+    if not any(environment.get(name) for name in _CONFIGURED):
+        return None
+    if exporter not in _EXPORTERS:
+        known = (*_EXPORTERS, "none")
+        raise SettingsError(f"OTEL_TRACES_EXPORTER: traces cannot be sent to {exporter!r}.{did_you_mean(exporter, known)}")
+    package, module = _EXPORTERS[exporter]
+    if not (_installed("opentelemetry.sdk") and _installed(module)):
+        raise NotInstalledError(package, "otel", "Sending traces")
+    return exporter
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _exporter(name: str) -> Any:
@@ -90,8 +118,6 @@ def _exporter(name: str) -> Any:
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         return ConsoleSpanExporter(out=sys.stderr, formatter=lambda span: span.to_json(indent=None) + "\n")
-    if find_spec("opentelemetry.exporter") is None:
-        raise NotInstalledError("the exporter of OpenTelemetry", "otel", "Sending traces")
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     return OTLPSpanExporter()

@@ -161,6 +161,41 @@ def children_left(pids: set[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
+@pytest.mark.parametrize("variable", ["FSDBT_SERVE_KEEP_ALIVE", "FSDBT_SERVE_SHUTDOWN_TIMEOUT"])
+def test_seconds_that_the_http_server_would_cut_to_none_are_refused(variable):
+    failed = started({"FSDBT_ONLINE_STORE": "redis://127.0.0.1:1", "FSDBT_PROJECT": "shop", variable: "0.5"})
+    assert failed.returncode == 3
+    assert failed.stderr.startswith(f"error: {variable}: ")
+
+
+@pytest.mark.parametrize(
+    ("missing", "exporter", "said"),
+    [
+        ("opentelemetry", "otlp", "pip install 'featurestore[otel]'"),
+        ("opentelemetry.exporter", "otlp", "pip install 'featurestore[otel]'"),
+        ("opentelemetry", "console", "pip install 'featurestore[otel]'"),
+        (None, "otpl", "OTEL_TRACES_EXPORTER: traces cannot be sent to 'otpl'. Did you mean 'otlp'?"),
+        (None, "zipkin", "'zipkin'"),
+    ],
+)
+def test_traces_that_cannot_be_sent_are_one_error_before_a_worker_starts(missing, exporter, said):
+    environment = {"FSDBT_ONLINE_STORE": "redis://127.0.0.1:1", "FSDBT_PROJECT": "shop", "FSDBT_SERVE_WORKERS": "2"}
+    failed = started({**environment, "OTEL_TRACES_EXPORTER": exporter}, missing)
+    assert failed.returncode in (1, 3)
+    assert failed.stderr.startswith("error: ")
+    assert said in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+def started(environment: dict[str, str], missing: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A server that is to end by itself. Args: missing: a package that it is not to find."""
+    program = f"import sys; sys.modules.update({{{missing!r}: None}} if {missing!r} else {{}})"
+    program += "; from featurestore.server.__main__ import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
 def test_an_online_store_that_cannot_be_meant_is_one_error_and_no_traceback(tmp_path: Path):
     program = Path(sys.executable).with_name("fsdbt")
     for url, said in (("redsi://user:hunter2@cache", "Did you mean 'redis'?"), ("redis://user:hunter2@cache:port", "cannot be read")):
