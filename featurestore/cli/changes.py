@@ -53,7 +53,7 @@ def _markdown(changes: ProjectChanges) -> str:
     rows = [_row(change) for view in changes.views for change in view.features]
     if rows:
         lines += ["", "| feature | change | breaking | how | services |", "| --- | --- | --- | --- | --- |"]
-        lines += ["| " + " | ".join(str(cell).replace("|", r"\\|") for cell in row) + " |" for row in rows]
+        lines += ["| " + " | ".join(str(cell).replace("|", r"\|") for cell in row) + " |" for row in rows]
     if changes.services:
         lines += ["", *(f"- service `{each.service}`: {each.detail}{' (breaking)' if each.breaking else ''}" for each in changes.services)]
     again = [view for view in changes.views if view.rematerialize]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -59,24 +59,15 @@ def plan(
 
     With --against, show what the project as it is does to the features of another state of it; exit code 8 where that breaks readers.
     """
-    if against is not None:
-        _show_against(
-            against,
-            select,
-            exclude,
-            everything or full_refresh,
-            as_json,
-            as_markdown,
-            project_dir,
-            profiles_dir,
-            profile,
-            target,
-            online_store,
-        )
-        return
-    if as_markdown:
+    if against is not None and (select or exclude or everything or full_refresh):
+        raise RequestError("--against compares whole projects: without --select, --exclude, --all and --full-refresh.")
+    if as_markdown and against is None:
         raise RequestError("--markdown goes with --against.")
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
+        if against is not None:
+            from .changes import show_changes
+
+            sys.exit(show_changes(store.changes_since(against), as_json=as_json, as_markdown=as_markdown))
         planned = store.plan(select or (), exclude or (), everything=everything, full_refresh=full_refresh)
         publishing = store.publishing()
     if as_json:
@@ -88,24 +79,6 @@ def plan(
         write_table(("feature view", "action", "read", "why"), rows)
         for name, lease in publishing.items():
             note(f"{name} is being published already, {lease}")
-
-
-def _show_against(
-    against: Path,
-    select: list[str] | None,
-    exclude: list[str] | None,
-    publishes: bool,
-    as_json: bool,
-    as_markdown: bool,
-    *where: Any,
-) -> None:
-    from .changes import show_changes
-
-    if select or exclude or publishes:
-        raise RequestError("--against compares whole projects: without --select, --exclude, --all and --full-refresh.")
-    with open_feature_store(*where) as store:
-        changes = store.changes_since(against)
-    sys.exit(show_changes(changes, as_json=as_json, as_markdown=as_markdown))
 
 
 def _plan_document(planned: MaterializationPlan, publishing: Mapping[str, Lease]) -> dict[str, object]:

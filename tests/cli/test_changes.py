@@ -8,6 +8,10 @@ from pathlib import Path
 
 from shop_project import ORDERS, dbt, fsdbt
 
+from featurestore.changes.compare import FeatureChange, Kind, ProjectChanges, ViewChange
+from featurestore.cli.changes import BREAKING, show_changes
+from featurestore.registry.definitions import FeatureReference
+
 
 def test_a_pull_request_is_told_what_it_changes(shop: Path, tmp_path: Path) -> None:
     production = shutil.copytree(shop / "target", tmp_path / "production")
@@ -28,6 +32,12 @@ def test_a_pull_request_is_told_what_it_changes(shop: Path, tmp_path: Path) -> N
     assert "| customer_orders:amount | renamed | breaking | now total | churn_model |" in broken.stdout
     document = json.loads(fsdbt(shop, "plan", "--against", str(production), "--json").stdout)
     assert (document["breaking"], document["services_touched"]) == (True, ["churn_model"])
+
+
+def test_a_bar_does_not_end_a_cell_of_the_table(capsys) -> None:
+    change = FeatureChange(FeatureReference("orders", "a|b"), Kind.RENAMED, True, "now a||c", ())
+    assert show_changes(ProjectChanges((ViewChange("orders", (change,), ""),), ()), as_json=False, as_markdown=True) == BREAKING
+    assert r"| orders:a\|b | renamed | breaking | now a\|\|c |  |" in capsys.readouterr().out
 
 
 def test_bad_input_is_named(shop: Path) -> None:
