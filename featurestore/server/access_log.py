@@ -52,7 +52,7 @@ class AccessLog:
             request.id,
             request.method,
             endpoint,
-            request.caller_name,
+            "" if request.caller is None else request.caller.name,
             request.service,
             request.rows,
             status,

@@ -9,7 +9,8 @@ import gc
 import logging
 import os
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from time import perf_counter
 
 from featurestore.errors import FeatureStoreError
@@ -17,6 +18,7 @@ from featurestore.online_store.connect import open_async_store
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
 from . import features, listing, monitoring, openapi, push, status
+from .access.callers import EVERYBODY
 from .access.guard import Access
 from .access.secret_words import without_secrets
 from .access_log import AccessLog
@@ -60,11 +62,13 @@ class Application:
         self._metrics, self._tracing = Metrics(), tracing(os.environ)
         store = ObservedStore(open_async_store(settings.online_store, settings.base_dir), self._metrics, self._tracing)
         self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, store=store, public_only=True)
+        access = Access(settings)
         self._load = LoadLimit(settings.max_concurrency, settings.max_queue)
         self._deadlines = Deadlines(settings.request_timeout)
-        self._serving = Serving(settings, store, self._store, Access(settings), self._load, self._metrics)
-        documented = [route for group in GROUPS for route in group(self._serving)]
-        self._routes = _by_path((*documented, *openapi.routes(self._serving, documented)))
+        self._serving = Serving(settings, store, self._store, access, self._load, self._metrics)
+        self._guarded = access.guarded
+        documented = _opened([route for group in GROUPS for route in group(self._serving)], access.unguarded)
+        self._routes = _by_path((*documented, *_opened(openapi.routes(self._serving, documented), access.unguarded)))
         self._log = AccessLog() if settings.access_log else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,23 +112,24 @@ class Application:
     async def _answer(self, request: Request, route: Route | None, receive: Receive) -> Response:
         if route is None:
             raise self._no_route(request.path)
-        if not route.anybody:
-            request.caller = await self._serving.access.authorize(request)
-        if route.open:
-            return await route.endpoint(request)
-        task = self._deadlines.begin(request.started)
+        task, late = self._deadlines.begin(request.started), _LATE
         try:
+            request.caller = EVERYBODY if route.anybody or not self._guarded else await self._serving.access.authorize(request)
+            if route.open:
+                return await route.endpoint(request)
             await self._load.enter()
             try:
                 if route.body is not None:
+                    late = _SLOW
                     request.body = await read_body(request, receive, self._settings.max_body_bytes)
+                    late = _LATE
                 return await route.endpoint(request)
             finally:
                 self._load.leave()
         except asyncio.CancelledError:
             if not self._deadlines.is_over(task):
                 raise
-            raise (_LATE if request.is_whole or route.body is None else _SLOW) from None
+            raise late from None
         finally:
             self._deadlines.end(task)
 
@@ -159,6 +164,11 @@ class Application:
         while True:
             self._metrics.publish(self._load.in_flight)
             await asyncio.sleep(PUBLISH_EVERY)
+
+
+def _opened(routes: Iterable[Route], paths: Collection[str]) -> list[Route]:
+    """The routes, those of some paths for anybody."""
+    return [replace(route, anybody=True) if route.path in paths else route for route in routes]
 
 
 def _by_path(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:

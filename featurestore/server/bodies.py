@@ -21,10 +21,9 @@ async def read_body(request: Request, receive: Receive, most: int) -> bytes:
     encoding = request.headers.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
         raise HttpError(415, "unsupported_encoding", "The body has to come as it is: leave out Content-Encoding.", (CLOSE,))
-    too_large = HttpError(413, "body_too_large", f"The body may have {most} bytes. Ask for fewer rows at once.", (CLOSE,))
     length = request.headers.get(b"content-length")
     if length is not None and int(length) > most:
-        raise too_large
+        raise _too_large(most)
     message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
@@ -38,9 +37,12 @@ async def read_body(request: Request, receive: Receive, most: int) -> bytes:
     if message["type"] == "http.disconnect":
         raise HttpError(400, "incomplete_body", "The body ended before it was whole.")
     if len(body) > most:
-        raise too_large
-    request.is_whole = True
+        raise _too_large(most)
     return body
+
+
+def _too_large(most: int) -> HttpError:
+    return HttpError(413, "body_too_large", f"The body may have {most} bytes. Ask for fewer rows at once.", (CLOSE,))
 
 
 def decoded(decode: Any, request: Request) -> Any:

@@ -9,13 +9,16 @@ import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from featurestore.errors import FeatureStoreError, NotMaterializedError, OnlineStoreError, OnlineStoreUnavailableError, error_code
 
 from .access.secret_words import without_secrets
+
+if TYPE_CHECKING:
+    from .access.callers import Caller
 
 Scope: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -46,11 +49,16 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
 
 class HttpError(Exception):
-    """A request that is answered with an error."""
+    """A request that is answered with an error. Its message is as long as one may be."""
 
     def __init__(self, status: int, code: str, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.headers = status, code, message, headers
+        self.status, self.code, self.message, self.headers = status, code, cut(message), headers
+
+
+def cut(message: str) -> str:
+    """A message as long as one may be."""
+    return message if len(message) <= MOST_MESSAGE else f"{message[:MOST_MESSAGE]}…"
 
 
 class Request:
@@ -60,10 +68,8 @@ class Request:
         "_given",
         "body",
         "caller",
-        "caller_name",
         "headers",
         "id",
-        "is_whole",
         "method",
         "path",
         "query",
@@ -81,18 +87,12 @@ class Request:
 
         self._given: Sequence[tuple[bytes, bytes]] = scope["headers"]
         self.body = b""
-        self.is_whole = False
-        """Whether its body has arrived."""
-
         self.id = self._given_id() or f"{_started}-{next(_number):x}"
         self.started = started
         """By `time.perf_counter`."""
 
-        self.caller: object = None
-        """Who asks, once that is known: what the endpoint's `authorize` returned."""
-
-        self.caller_name = ""
-        """Of its key, or what its token calls it: fit for a log."""
+        self.caller: Caller | None = None
+        """Who asks, once that is known."""
 
         self.service = ""
         """The feature service asked for, once it is known to exist: safe as a label and in a log."""
@@ -124,8 +124,7 @@ class Response:
 
 def error_response(error: HttpError, request_id: str) -> Response:
     """The answer to a request that cannot be answered otherwise."""
-    message = error.message if len(error.message) <= MOST_MESSAGE else f"{error.message[:MOST_MESSAGE]}…"
-    detail = ErrorDetail(error.code, message, request_id)
+    detail = ErrorDetail(error.code, error.message, request_id)
     return Response(error.status, msgspec.json.encode(ErrorAnswer(detail)), headers=error.headers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -291,9 +292,19 @@ def test_the_access_log_says_whose_key_it_was(client, keys, server) -> None:
     assert '"caller":"test"' in server.log
 
 
+def test_an_issuer_that_never_answers_keeps_nobody_longer_than_a_request_may_take(shop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tokens = ("--jwt-issuer", url, "--jwt-jwks-url", f"{url}/jwks", "--request-timeout", "0.5")
+        with FeatureServer(shop.url, "shop", *tokens) as server:
+            late = ask(server.client, token(url), "churn")
+    assert (late.status_code, late.json()["error"]["code"]) == (504, "timeout")
+
+
 def test_what_is_left_unguarded_is_shown_to_anybody_and_nothing_else(shop, keys_file) -> None:
     with FeatureServer(shop.url, "shop", "--keys-file", str(keys_file), "--unguarded", "metrics") as server:
         assert server.client.get("/metrics").status_code == 200
+        assert server.client.get("/docs").status_code == 401
         assert ask(server.client, None, "churn").status_code == 401
     with pytest.raises(RuntimeError, match="features"):
         FeatureServer(shop.url, "shop", "--keys-file", str(keys_file), "--unguarded", "features")

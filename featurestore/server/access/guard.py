@@ -1,7 +1,7 @@
 """Where the server asks who calls and what for. With no key and no issuer configured, everybody may have everything that is not
 private; with one, nothing is answered without, but for `/health` and `/ready`, which show nothing.
 
-- `authorize` is called for every request before its body is read. It says who calls.
+- `authorize` is called for every request that is not for anybody, before its body is read. It says who calls.
 - `admit` is called with what the features asked for mean, in the registry they were looked up in, before anything of them is read.
 """
 
@@ -20,7 +20,7 @@ from featurestore.server.http import HttpError, Request
 from featurestore.server.settings import ServerSettings
 from featurestore.serving.lookup import OnlineRequest
 
-from .callers import EVERYBODY, Caller, Callers
+from .callers import Caller, Callers
 from .grants import METRICS, AccessRules, Permissions
 from .issuer import PublishedKeys, jwks_at
 from .keys_file import KeysFile
@@ -38,20 +38,18 @@ class Access:
     def __init__(self, settings: ServerSettings) -> None:
         self._callers = Callers(KeysFile(Path(settings.keys_file)) if settings.keys_file else None, _tokens(settings))
         self._rules = AccessRules()
-        self._unguarded = _unguarded(settings.unguarded)
+        self.unguarded = _unguarded(settings.unguarded)
+        """The paths that are shown to anybody all the same."""
+
         self.guarded = self._callers.guarded
         """Whether a key or token is asked for."""
 
     async def authorize(self, request: Request) -> Caller:
         """Who calls. Raises HttpError: 401 where nobody known does, 400 for a key in the wrong place."""
-        if not self.guarded or request.path.strip("/") in self._unguarded:
-            return EVERYBODY
         try:
-            caller = await self._callers.caller(request.authorization, request.query)
+            return await self._callers.caller(request.authorization, request.query)
         except AccessError as error:
             raise _refusal(error) from None
-        request.caller_name = caller.name
-        return caller
 
     def admit(self, request: Request, asked: OnlineRequest) -> None:
         """Raises HttpError 403 where this caller may not read one of these features."""
@@ -87,7 +85,7 @@ class Access:
 
 
 def _caller(request: Request) -> Caller:
-    assert isinstance(request.caller, Caller), "authorize comes first"
+    assert request.caller is not None, "authorize comes first"
     return request.caller
 
 
@@ -127,7 +125,7 @@ def _tokens(settings: ServerSettings) -> tuple[TokenSettings, IssuerKeys] | None
 
 
 def _unguarded(names: str) -> frozenset[str]:
-    paths = {"metrics": ("metrics",), "docs": ("docs", "openapi.json")}
+    paths = {"metrics": ("/metrics",), "docs": ("/docs", "/openapi.json")}
     found = {name.strip() for name in names.split(",") if name.strip()}
     for name in found - set(paths):
         raise SettingsError(f"{name!r} cannot be left unguarded.{did_you_mean(name, paths)}")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _HEADER = "# Made by `fsdbt keys`. It holds hashes only: no key can be had from it. Taking an entry out revokes the key.\n"
 _log = logging.getLogger("featurestore.access")
 
-_State = tuple[int, int, int]
+_State = tuple[int, int, int, int]
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,13 +54,19 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_keys(path: Path) -> Mapping[str, ApiKey]:
     """The keys that the file declares, by id. Raises SettingsError naming the file, the entry and what is wrong."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"The keys file {path} cannot be read: {error.strerror}. Make it: fsdbt keys create.") from None
+    return _keys(path, content)
+
+
+def _keys(path: Path, content: bytes) -> Mapping[str, ApiKey]:
     import yaml
 
     try:
-        written = yaml.safe_load(path.read_bytes())
+        written = yaml.safe_load(content)
         document = msgspec.convert({} if written is None else written, _Document)
-    except OSError as error:
-        raise SettingsError(f"The keys file {path} cannot be read: {error.strerror}. Make it: fsdbt keys create.") from None
     except msgspec.ValidationError as error:
         raise SettingsError(f"The keys file {path} cannot be understood: {error}.") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -105,27 +111,40 @@ class KeysFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._state = _state(path)
+        """When the keys were read. Looked up before they are, so that what is written meanwhile is read next time."""
+
+        self._failed: _State | None = None
+        """When the file could not be opened, for saying so once."""
+
         self._keys = read_keys(path)
 
     def keys(self) -> Mapping[str, ApiKey]:
         """By id, as the file has them now."""
         state = _state(self._path)
-        if state != self._state:
+        if state != self._state and self._read_again(state):
             self._state = state
-            self._read_again()
         return self._keys
 
-    def _read_again(self) -> None:
-        if self._state is None:
+    def _read_again(self, state: _State | None) -> bool:
+        """Whether that is done. A file that could not be opened is tried again at the next request: a key may have been revoked in it."""
+        if state is None:
             self._keys = {}
             _log.error("The keys file %s is gone: no API key counts until it is back.", self._path)
-            return
+            return True
         try:
-            self._keys = read_keys(self._path)
+            content = self._path.read_bytes()
+        except OSError as error:
+            if self._failed != state:
+                self._failed = state
+                _log.error("The keys file %s cannot be read: %s. The keys of before count until it can.", self._path, error.strerror)
+            return False
+        try:
+            self._keys = _keys(self._path, content)
         except SettingsError as error:
             _log.error("%s The keys of before count on.", error)
-            return
+            return True
         _log.info("The keys file %s has changed: %d keys.", self._path, len(self._keys))
+        return True
 
 
 def _key(path: Path, number: int, entry: _Entry) -> ApiKey:
@@ -148,7 +167,7 @@ def _state(path: Path) -> _State | None:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _edit(path: Path, change: Callable[[list[Any]], None]) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from jwt import PyJWK
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-DEFAULT_ALGORITHMS = ("RS256", "ES256")
 LONGEST = 8192
 """Characters of a token. A longer one is refused unread."""
 
@@ -34,18 +33,18 @@ class TokenSettings:
 
     issuer: str
     audience: str
+    algorithms: tuple[str, ...]
+    scope_claim: str
+    """A claim with a text of scopes split by spaces, or a list of them."""
+
+    leeway: timedelta
+    """How far clocks may differ."""
+
     jwks_url: str | None = None
     """Where the issuer publishes its keys. Either this or `public_key`."""
 
     public_key: Path | None = None
     """A file with one public key in PEM."""
-
-    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
-    scope_claim: str = "scope"
-    """A text of scopes split by spaces, or a list of them."""
-
-    leeway: timedelta = timedelta(seconds=30)
-    """How far clocks may differ."""
 
     def __post_init__(self) -> None:
         for algorithm in self.algorithms:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from featurestore.errors import FeatureNameCollisionError, FeatureStoreError, UnknownNameError
-from featurestore.server.http import HttpError, Response, as_http_error
+from featurestore.server.http import HttpError, Response, as_http_error, cut
 
 _NOT_FOUND = {
     "feature view": ("FeatureViewNotFoundException", "Feature view {name} does not exist in project {project}"),
@@ -30,7 +30,7 @@ class FeastHttpError(HttpError):
 
 def detail(name: str, message: str) -> str:
     """What a client makes an exception of: `feast.errors.<name>` with that message."""
-    return json.dumps({"module": "feast.errors", "class": name, "message": message})
+    return json.dumps({"module": "feast.errors", "class": name, "message": cut(message)})
 
 
 def feast_error(error: FeatureStoreError, project: str) -> FeastHttpError:

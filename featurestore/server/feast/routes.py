@@ -39,9 +39,7 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             raise feast_error(error, project) from error
         join_keys = {key.name for key in asked.join_keys}
         named = [name for name in answer.entity_columns if name in join_keys]
-        return Response(
-            200, answer_body(answer, named, [part.view for part in asked.requested] if wanted.include_feature_view_version_metadata else ())
-        )
+        return Response(200, answer_body(answer, named, asked.views if wanted.include_feature_view_version_metadata else ()))
 
     async def push(request: Request) -> Response:
         asked = read_push(request.body)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -131,6 +133,33 @@ def test_a_file_replaced_within_the_same_instant_and_of_the_same_size_is_noticed
     os.utime(other, ns=(instant, instant))
     other.replace(path)
     assert list(file.keys()) == ["f" * 16]
+
+
+def test_a_file_written_over_within_the_same_instant_and_of_the_same_size_is_noticed(path) -> None:
+    path.write_text(f"keys:\n{ENTRY}")
+    file = KeysFile(path)
+    instant = path.stat().st_mtime_ns
+    time.sleep(0.02)
+    path.write_text(path.read_text().replace(GOOD_ID, "f" * 16))
+    os.utime(path, ns=(instant, instant))
+    assert list(file.keys()) == ["f" * 16]
+
+
+def test_a_key_revoked_while_no_file_could_be_opened_is_refused_as_soon_as_one_can(path, caplog) -> None:
+    add_key(path, made("checkout"))
+    file = KeysFile(path)
+    before = file.keys()
+    remove_key(path, "checkout")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with caplog.at_level(logging.ERROR):
+            kept = [file.keys() for _ in range(3)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert kept == [before] * 3
+    assert len(caplog.records) == 1
+    assert file.keys() == {}
 
 
 def test_a_name_of_two_keys_does_not_say_which_to_revoke(path) -> None:

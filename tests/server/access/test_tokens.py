@@ -41,7 +41,13 @@ def public_key(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(public_key) -> TokenSettings:
-    return TokenSettings("https://issuer.example", "featurestore", public_key=public_key)
+    return told(public_key=public_key)
+
+
+def told(**said: Any) -> TokenSettings:
+    """Settings of tokens for this server."""
+    usual = {"algorithms": ("RS256", "ES256"), "scope_claim": "scope", "leeway": timedelta(seconds=30)}
+    return TokenSettings("https://issuer.example", "featurestore", **(usual | said))
 
 
 def claims(**more: Any) -> dict[str, Any]:
@@ -75,9 +81,7 @@ async def test_a_good_token_names_its_holder_and_what_it_grants(settings) -> Non
 )
 async def test_every_algorithm_with_a_public_key_may_be_allowed(tmp_path, key, algorithm) -> None:
     (tmp_path / "key.pem").write_bytes(pem(key))
-    settings = TokenSettings(
-        "https://issuer.example", "featurestore", public_key=tmp_path / "key.pem", algorithms=("RS256", "ES256", algorithm)
-    )
+    settings = told(public_key=tmp_path / "key.pem", algorithms=("RS256", "ES256", algorithm))
     assert (await read(signed(key, algorithm), settings))[0] == "search"
 
 
@@ -109,7 +113,7 @@ async def test_claims_that_do_not_fit_are_refused(settings, more, says) -> None:
 async def test_a_key_too_short_to_be_safe_signs_nothing(tmp_path) -> None:
     short = rsa.generate_private_key(65537, 1024)
     (tmp_path / "key.pem").write_bytes(pem(short))
-    settings = TokenSettings("https://issuer.example", "featurestore", public_key=tmp_path / "key.pem")
+    settings = told(public_key=tmp_path / "key.pem")
     with pytest.warns(jwt.warnings.InsecureKeyLengthWarning):
         token = signed(short)
     with pytest.raises(NotAuthenticatedError):
@@ -119,7 +123,7 @@ async def test_a_key_too_short_to_be_safe_signs_nothing(tmp_path) -> None:
 async def test_clocks_may_differ_by_the_leeway(settings) -> None:
     now = int(time.time())
     assert await read(signed(exp=now - 10, nbf=now + 10), settings)
-    strict = TokenSettings(settings.issuer, settings.audience, public_key=settings.public_key, leeway=timedelta(0))
+    strict = told(public_key=settings.public_key, leeway=timedelta(0))
     with pytest.raises(NotAuthenticatedError):
         await read(signed(exp=now - 10), strict)
 
@@ -213,7 +217,7 @@ async def test_no_text_is_anything_but_refused(settings, text) -> None:
     ],
 )
 async def test_scopes_come_from_a_text_or_a_list(settings, claim, services) -> None:
-    other = TokenSettings(settings.issuer, settings.audience, public_key=settings.public_key, scope_claim="permissions")
+    other = told(public_key=settings.public_key, scope_claim="permissions")
     _, grant = await read(signed(permissions=claim), other)
     assert grant.services == services
 
@@ -221,19 +225,19 @@ async def test_scopes_come_from_a_text_or_a_list(settings, claim, services) -> N
 @pytest.mark.parametrize("algorithms", [("HS256",), ("none",), ("RS256", "HS512"), ("rs256",), ("ES256K",), ()])
 def test_only_algorithms_with_a_public_key_can_be_allowed(public_key, algorithms) -> None:
     with pytest.raises(SettingsError):
-        TokenSettings("i", "a", public_key=public_key, algorithms=algorithms)
+        told(public_key=public_key, algorithms=algorithms)
 
 
 @pytest.mark.parametrize("url", ["http://issuer.example/jwks", "file:///etc/keys", "ftp://issuer.example/jwks", "issuer.example/jwks", ""])
 def test_keys_are_only_read_where_nobody_could_change_them_on_the_way(url) -> None:
     with pytest.raises(SettingsError, match="https"):
-        TokenSettings("i", "a", jwks_url=url)
+        told(jwks_url=url)
 
 
 def test_it_is_said_once_where_the_keys_are(public_key) -> None:
     for said in ({}, {"jwks_url": "https://issuer.example/jwks", "public_key": public_key}):
         with pytest.raises(SettingsError, match="JWKS"):
-            TokenSettings("i", "a", **said)
+            told(**said)
 
 
 def test_a_file_without_a_fitting_public_key_is_an_error_that_does_not_quote_it(tmp_path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from feature_server import FeatureServer
 
+from featurestore.server.http import MOST_MESSAGE
+
 HERE = Path(__file__).resolve().parent
 SHOP = json.loads((HERE / "shop.json").read_text(encoding="utf-8"))
 REQUESTS, VIEWS = SHOP["requests"], SHOP["views"]
@@ -188,6 +190,21 @@ def test_a_name_given_twice_is_refused(client):
     answer = client.post("/get-online-features", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert "twice" in json.loads(answer.json())["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/push", {"push_source_name": "x" * 5000, "df": {}}),
+        ("/push", {"push_source_name": "orders", "df": {}, "to": "x" * 5000}),
+        ("/write-to-online-store", {"feature_view_name": "x" * 5000, "df": {}}),
+        ("/get-online-features", {"feature_service": "x" * 5000, "entities": {}}),
+    ],
+)
+def test_an_error_is_no_longer_than_one_may_be(client, path, body):
+    answer = client.post(path, json=body)
+    assert 400 <= answer.status_code < 500
+    assert len(json.loads(answer.json())["message"]) <= MOST_MESSAGE + 1
 
 
 def test_what_the_request_brings_for_features_on_demand_is_no_join_key(client):
