@@ -2,7 +2,8 @@
 
     BARE_ENDPOINT=FILE python benchmarks/bare_endpoint.py PORT
 
-Served by the same uvicorn with the same settings and the same connections. What it reads and answers stands in that file: one of some
+Served by the same uvicorn with the same settings, and with its own httptools protocol: our bounds on what comes before a request are
+ours to pay. What it reads and answers stands in that file: one of some
 hundred lists of keys, as they would be looked up for a request, and always the same answer, of the size of a real one.
 """
 
@@ -15,8 +16,6 @@ import sys
 import msgspec
 import redis.asyncio
 import uvicorn
-
-from featurestore.server.connection import Connection
 
 
 class Held(msgspec.Struct):
@@ -61,6 +60,6 @@ if __name__ == "__main__":
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        http=Connection,
+        http="httptools",
         ws="none",
     )

@@ -106,9 +106,7 @@ def measure(store: str, url: str, pid: int, count: int, arguments: argparse.Name
     port = free_port()
     command = on_processor(SERVER_PROCESSOR, sys.executable, HERE / "bare_endpoint.py", port)
     ours, bare = [], []
-    # The same connections: they read the time that a request's head may take from a server's settings.
-    said = {"BARE_ENDPOINT": str(file), "FSDBT_ONLINE_STORE": store, "FSDBT_PROJECT": PROJECT}
-    with running(command, port, said) as bare_pid:
+    with running(command, port, {"BARE_ENDPOINT": str(file)}) as bare_pid:
         bare_url = f"http://127.0.0.1:{port}/"
         for warm in (bare_url, url):
             post(warm, bodies, connections=CONNECTIONS, seconds=1)

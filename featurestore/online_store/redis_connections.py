@@ -28,6 +28,9 @@ MOST_ASYNC_CONNECTIONS = 64
 
 READ_SIZE = 1 << 18
 
+AT_ONCE = 1 << 15
+"""Bytes that a transport of asyncio or uvloop, with nothing left to send, takes without making its writer wait: half of what it holds."""
+
 _Result = TypeVar("_Result")
 
 
@@ -224,7 +227,7 @@ class AsyncConnections:
     async def _send(self, parts: Sequence[bytes | memoryview]) -> Any:
         connection = self._idle.pop() if self._idle else await self._pool.get_connection()
         try:
-            await connection.send_packed_command(parts, check_health=False)
+            await _write(connection, parts)
         except BaseException:
             await self._give_up(connection)
             await self.give_up_idle()
@@ -234,6 +237,20 @@ class AsyncConnections:
     async def _give_up(self, connection: Any) -> None:
         await connection.disconnect(nowait=True)
         await self._pool.release(connection)
+
+
+async def _write(connection: Any, parts: Sequence[bytes | memoryview]) -> None:
+    """Send a packet. With a time for it, redis-py starts a task and a timer for each packet; one that the transport takes at once needs
+    neither. An idle connection has nothing left to send, so that is every packet below what the transport holds without waiting.
+    """
+    if not connection.is_connected or sum(map(len, parts)) > AT_ONCE:
+        await connection.send_packed_command(parts, check_health=False)
+        return
+    timeout, connection.socket_timeout = connection.socket_timeout, None
+    try:
+        await connection.send_packed_command(parts, check_health=False)
+    finally:
+        connection.socket_timeout = timeout
 
 
 class AsyncServers:

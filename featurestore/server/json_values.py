@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import time
 from decimal import Decimal
 from functools import cache
-from itertools import chain
 from typing import Any, TypeAlias
 
 from featurestore.errors import EntityKeyError
@@ -63,11 +62,9 @@ class ColumnWriter:
 
     def write(self, columns: list[Sequence[Any]]) -> None:
         """Replace, in that list, the columns that an encoder would not write as it should."""
-        floats = [columns[place] for place in self._floats]
-        # A sum is finite only where all it is made of is: one pass in C says that there is nothing to do, as there nearly always is.
-        if floats and not math.isfinite(sum(filter(None, chain.from_iterable(floats)))):
-            for place, column in zip(self._floats, floats, strict=True):
-                columns[place] = [write_float(value) for value in column]
+        for place in self._floats:
+            if not _all_finite(columns[place]):
+                columns[place] = [write_float(value) for value in columns[place]]
         for place, write in self._others:
             columns[place] = [None if value is None else write(value) for value in columns[place]]
 
@@ -206,6 +203,14 @@ def value_writer(value_type: ValueType, instants: _Convert | None = None) -> _Co
     return None
 
 
+def _all_finite(values: Sequence[float | None]) -> bool:
+    """Whether every value is finite or null: a sum is finite only where all it is made of is, and is one pass in C."""
+    try:
+        return math.isfinite(sum(values))  # type: ignore[arg-type]
+    except TypeError:
+        return math.isfinite(sum(filter(None, values)))
+
+
 def write_float(value: float | None) -> float | str | None:
     """A float, or text where JSON has no number for it."""
     if value is None or math.isfinite(value):
@@ -221,7 +226,7 @@ def _list_writer(item: _Convert | None) -> _Convert | None:
     if item is None:
         return None
     if item is write_float:
-        return lambda values: values if math.isfinite(sum(filter(None, values))) else list(map(write_float, values))
+        return lambda values: values if _all_finite(values) else list(map(write_float, values))
     return lambda values: [None if value is None else item(value) for value in values]
 
 

@@ -54,8 +54,10 @@ class ObservedStore:
         loop = asyncio.get_running_loop()
         if together is None or len(together.keys) + len(keys) > MOST_KEYS_TOGETHER:
             together = self._next = _Together()
-            # Whoever else is ready in this turn of the loop adds its keys before the next turn sends them.
-            loop.call_soon(self._send, together)
+            # It begins in the next turn of the loop: whoever else is ready in this one adds its keys before.
+            task = loop.create_task(self._read(together))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
         answer: asyncio.Future[list[bytes | None]] = loop.create_future()
         start = len(together.keys)
         together.keys.extend(keys)
@@ -82,15 +84,10 @@ class ObservedStore:
         """Close the store."""
         await self._store.close()
 
-    def _send(self, together: _Together) -> None:
-        if self._next is together:
-            self._next = None
-        task = asyncio.get_running_loop().create_task(self._read(together))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
     async def _read(self, together: _Together) -> None:
         """Read for all of them. One that has given up meanwhile, because its time was over, stops none of the others."""
+        if self._next is together:
+            self._next = None
         try:
             rows = await self._timed(together.keys)
         except Exception as error:
