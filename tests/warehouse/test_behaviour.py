@@ -44,6 +44,7 @@ from featurestore.registry.value_types import (
 from featurestore.sql.expressions import column, relation, table
 from featurestore.training.retrieval import RetrievalJob, historical_features
 from featurestore.training.spine import ref
+from featurestore.warehouse.base import BATCH_ROWS
 
 NOON = datetime(2024, 2, 29, 12)
 TICK = timedelta(microseconds=1)
@@ -257,7 +258,7 @@ class TestSizes:
         assert [answer[1][f"value_{number}"] for number in range(40)] == list(range(40))
 
     def test_more_rows_than_a_batch_come_back_in_their_order(self, running: RunningWarehouse) -> None:
-        count = 250_000
+        count = BATCH_ROWS + 5_000
         view = view_of(running, "many_values", [Feature("value", INT64)])
         keys = pa.array(range(count), pa.int64())
         rows = {"customer_id": keys, "happened_at": pa.array([NOON] * count, pa.timestamp("us")), "value": keys}
