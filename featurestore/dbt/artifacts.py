@@ -63,6 +63,10 @@ class Manifest:
             raise UnknownNameError("model", model, known)
         return known[model]
 
+    def located(self, path: str, package: str) -> str:
+        """Where a file of a package is, seen from the project's folder."""
+        return path if package in ("", self.project_name) else f"dbt_packages/{package}/{path}"
+
     def failed_tests(self, run: RunResults) -> dict[str, str]:
         """The name of a data test that failed in that run, by the unique id of each model it is about. A warning is no failure."""
         failed = [result.unique_id for result in run.results if result.status in _FAILED_TEST]

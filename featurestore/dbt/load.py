@@ -88,7 +88,7 @@ def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: 
         meta = node.meta
         if not meta:
             continue
-        report = problems.about(partial(_declaring_file, node, manifest), node.view_name)
+        report = problems.about(partial(declaring_file, node, manifest), node.view_name)
         _report_misplaced(meta, (_VIEW_KEY, _ON_DEMAND_KEY), (_SERVICE_KEY,), "an exposure of type ml", report)
         if meta.get(_VIEW_KEY) in (None, False):
             if meta.get(_ON_DEMAND_KEY) is not None:
@@ -108,7 +108,7 @@ def _tagged_models(manifest: Manifest, defaults: FeatureViewDefaults, problems: 
             yield TaggedModel(node, said, on_demand, node.columns(), manifest.semantic_models.get(node.unique_id), report)
     for node in _disabled(manifest):
         if node.package_name == manifest.project_name and not node.is_conditional():
-            report = problems.about(partial(_declaring_file, node, manifest), node.view_name)
+            report = problems.about(partial(declaring_file, node, manifest), node.view_name)
             report("config.enabled", f"is false, so its features do not exist. Enable the model, or remove {VIEW}.")
 
 
@@ -144,7 +144,7 @@ def _check_entities(views: Sequence[FeatureView], problems: Problems, manifest: 
     """An entity has the same join keys, of compatible types, in every view."""
     firsts: dict[str, tuple[Entity, FeatureView]] = {}
     for view in views:
-        report = problems.about(partial(_declaring_file, manifest.nodes[view.unique_id], manifest), view.name)
+        report = problems.about(partial(declaring_file, manifest.nodes[view.unique_id], manifest), view.name)
         for entity in view.entities:
             first, other = firsts.setdefault(entity.name, (entity, view))
             path = f"{VIEW}.entities.{entity.name}"
@@ -182,7 +182,7 @@ def _services(
     for exposure in manifest.exposures.values():
         if not exposure.meta:
             continue
-        report = problems.about(partial(_located, exposure.original_file_path, exposure.package_name, manifest), exposure.name)
+        report = problems.about(partial(manifest.located, exposure.original_file_path, exposure.package_name), exposure.name)
         _report_misplaced(exposure.meta, (_SERVICE_KEY,), (_VIEW_KEY, _ON_DEMAND_KEY), "a model or a snapshot", report)
         if exposure.meta.get(_SERVICE_KEY) in (None, False):
             continue
@@ -193,13 +193,9 @@ def _services(
     return tuple(services[name] for name in sorted(services))
 
 
-def _declaring_file(node: Node, manifest: Manifest) -> str:
+def declaring_file(node: Node, manifest: Manifest) -> str:
     """The file where a person finds the declaration: the model's own SQL where that says it, else its YAML."""
     path = node.original_file_path
     if node.patch_path and not node.mentions_in_code(_VIEW_KEY):
         path = node.patch_path.partition("://")[2] or node.patch_path
-    return _located(path, node.package_name, manifest)
-
-
-def _located(path: str, package: str, manifest: Manifest) -> str:
-    return path if package in ("", manifest.project_name) else f"dbt_packages/{package}/{path}"
+    return manifest.located(path, node.package_name)

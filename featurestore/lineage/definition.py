@@ -55,7 +55,7 @@ class Definitions:
         return _hashed([*self._expressions(of, projection), *self._clauses(of.selects), *self._above(query, of)])
 
     def _expressions(self, of: Reached, projection: Projection) -> Iterator[str]:
-        for each in of.projections:
+        for each in (*of.projections, *of.row_projections):
             name = "" if each is projection else each.name.casefold()
             said = [] if each.expression is None else [each.expression, *each.select.named_windows(each.expression)]
             yield f"{name} = {' '.join(map(self._text, said))}"
@@ -87,7 +87,7 @@ class Definitions:
             query = self._lineage.query(unique_id) if unique_id.startswith(("model.", "snapshot.")) else ""
             if not isinstance(query, str):
                 of = reached(query.root.projections[:1])
-                self._made[key] = _hashed([*self._clauses(of.selects), *self._above(query, Reached((), (), frozenset(), of.rows, ()))])
+                self._made[key] = _hashed([*self._clauses(of.selects), *self._above(query, Reached((), (), (), frozenset(), of.rows, ()))])
         return self._made[key]
 
     def _text(self, expression: exp.Expr) -> str:

@@ -63,16 +63,22 @@ class Impact:
 
 def feature_lineage(lineage: ProjectLineage, registry: Registry, view: FeatureView, feature: Feature) -> FeatureLineage:
     """The lineage of one feature."""
-    kept = [feature] if feature.on_demand is None else [each for each in map(view.feature, feature.on_demand.features) if each is not None]
-    filtered = [name for each in kept if each.aggregation for name in _filtered_by(each.aggregation.filter, lineage.dialect)]
+    columns, filtered = feature_columns(view, feature, lineage.dialect)
     when = [view.event_timestamp, *filter(None, (view.created_timestamp, view.valid_to))]
     deciding = dict.fromkeys((*(key.name for key in view.join_keys), *(column.name for column in when), *filtered))
     return FeatureLineage(
         FeatureReference(view.name, feature.name),
-        tuple(lineage.trace(view.unique_id, name) for each in kept for name in _columns(each)),
+        tuple(lineage.trace(view.unique_id, name) for name in columns),
         tuple(lineage.trace(view.unique_id, name) for name in deciding),
         registry.services_naming(view, feature),
     )
+
+
+def feature_columns(view: FeatureView, feature: Feature, dialect: str) -> tuple[list[str], list[str]]:
+    """The columns of its model that a feature's values are made of, and those by which its aggregation filters events."""
+    kept = [feature] if feature.on_demand is None else [each for each in map(view.feature, feature.on_demand.features) if each is not None]
+    columns = [name for each in kept for name in _columns(each)]
+    return columns, [name for each in kept if each.aggregation for name in _filtered_by(each.aggregation.filter, dialect)]
 
 
 def _columns(feature: Feature) -> list[str]:

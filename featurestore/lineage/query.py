@@ -163,7 +163,7 @@ class Select:
             besides: the projection that the expression defines: its own name means something else in it.
         """
         found: dict[Input, None] = {}
-        for node in _own_nodes(expression):
+        for node in own_nodes(expression):
             if isinstance(node, exp.Column):
                 found.update(dict.fromkeys(self._resolved(node, besides)))
             elif isinstance(node, exp.Query):
@@ -174,7 +174,7 @@ class Select:
 
     def named_windows(self, expression: exp.Expr) -> Sequence[exp.Expr]:
         """The windows of the select's WINDOW clause that an expression names."""
-        used = (node.args.get("alias") for node in _own_nodes(expression) if isinstance(node, exp.Window))
+        used = (node.args.get("alias") for node in own_nodes(expression) if isinstance(node, exp.Window))
         names = {alias.name.casefold() for alias in used if isinstance(alias, exp.Expr)} - {expression.name.casefold()}
         return [each for each in self.expression.args.get("windows") or () if each.name.casefold() in names]
 
@@ -397,7 +397,7 @@ class Query:
         return self._known.find(table)
 
 
-def _own_nodes(expression: exp.Expr) -> Iterator[exp.Expr]:
+def own_nodes(expression: exp.Expr) -> Iterator[exp.Expr]:
     """The nodes of an expression, without the insides of its subqueries, which are given as one node each."""
     waiting = [expression]
     while waiting:

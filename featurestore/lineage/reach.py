@@ -15,6 +15,9 @@ class Reached:
     projections: tuple[Projection, ...]
     """The columns whose values they are made of, themselves included."""
 
+    row_projections: tuple[Projection, ...]
+    """The columns of its selects that decide only which rows there are."""
+
     selects: tuple[Select, ...]
     """The selects whose clauses decide which rows they have."""
 
@@ -27,18 +30,19 @@ class Reached:
     unknown: tuple[Unknown, ...]
 
 
-def reached(columns: Iterable[Projection]) -> Reached:
-    """Walk the graph from some columns to all that they depend on."""
+def reached(columns: Iterable[Projection], rows_of: Iterable[Select] = ()) -> Reached:
+    """Walk the graph from some columns, and from selects of which only the rows matter, to all that they depend on."""
     value_walk, row_walk = _Walk(), _Walk()
     for column in columns:
         value_walk.visit(column)
-    for select in [column.select for column in value_walk.projections]:
+    for select in [*(column.select for column in value_walk.projections), *rows_of]:
         row_walk.visit_rows(select)
     selects = tuple(dict.fromkeys((*row_walk.selects, *(column.select for column in row_walk.projections))))
     unknown = tuple(dict.fromkeys((*value_walk.unknown, *row_walk.unknown)))
     row_projections = [column for column in row_walk.projections if column not in value_walk.projections]
     return Reached(
-        (*value_walk.projections, *row_projections),
+        tuple(value_walk.projections),
+        tuple(row_projections),
         selects,
         frozenset(value_walk.columns),
         frozenset(row_walk.columns) - frozenset(value_walk.columns),

@@ -1,0 +1,1 @@
+"""Rules on what YAML declares, and on what it leaves out."""

@@ -1,0 +1,151 @@
+"""What rules look at: the models behind each feature view, and which features depend on what in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlglot import exp
+
+from featurestore.dbt.artifacts import Manifest
+from featurestore.dbt.nodes import Node
+from featurestore.lineage.project import ProjectLineage
+from featurestore.lineage.query import Query, Select
+from featurestore.lineage.tables import Table
+from featurestore.registry.definitions import FeatureView
+from featurestore.registry.registry import Registry
+
+from .parts import Needed, Part, Walks, needed_by, parts_of
+
+
+class CheckedModel:
+    """One model or snapshot, whichever views need it."""
+
+    def __init__(self, lineage: ProjectLineage, node: Node) -> None:
+        self.node = node
+        self._lineage = lineage
+        self.path = lineage.manifest.located(node.original_file_path, node.package_name)
+        """Its file, seen from the project's folder."""
+
+        self.dialect = lineage.dialect
+        """What sqlglot calls the warehouse's SQL."""
+
+    @property
+    def name(self) -> str:
+        return self.node.view_name
+
+    @property
+    def is_snapshot(self) -> bool:
+        return self.node.resource_type == "snapshot"
+
+    @property
+    def materialized(self) -> str:
+        """How dbt builds it: `table`, `view`, `incremental`, `snapshot`, …"""
+        return self.node.config.materialized or "view"
+
+    @cached_property
+    def raw(self) -> str:
+        """Its text as dbt read it, Jinja and all."""
+        return self.node.code()
+
+    @cached_property
+    def compiled(self) -> str | None:
+        """Its SQL, macros expanded; None where it is no SQL, or not compiled."""
+        return self.node.compiled_code()
+
+    @cached_property
+    def query(self) -> Query | None:
+        """Its parsed SQL with names resolved; None where it cannot be read, and then `unreadable` says why."""
+        found = self._lineage.query(self.node.unique_id)
+        return None if isinstance(found, str) else found
+
+    @cached_property
+    def unreadable(self) -> str:
+        """Why its SQL cannot be read; empty where it can."""
+        found = self._lineage.query(self.node.unique_id)
+        return found if isinstance(found, str) else ""
+
+    @property
+    def tree(self) -> exp.Expr | None:
+        return None if self.query is None else self.query.root.expression
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInView:
+    """One model, in the light of one feature view that needs it: what a rule on SQL is asked about."""
+
+    project: Project
+    view: FeatureView
+    model: CheckedModel
+    needed: Needed
+    """Which of the model's columns the view's features need, and in what way; column names are folded."""
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The pieces of its SQL that the view's features depend on. Empty where the SQL cannot be read."""
+        return tuple(parts_of(self.project.walks, self.model.node.unique_id, self.needed))
+
+    @cached_property
+    def selects(self) -> Mapping[Select, frozenset[str]]:
+        """Each select of which anything is needed, with the features that depend on it in whatever way."""
+        found: dict[Select, frozenset[str]] = {}
+        for part in self.parts:
+            found[part.select] = found.get(part.select, frozenset()) | part.features
+        return found
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is the feature view's own model."""
+        return self.model.node.unique_id == self.view.unique_id
+
+    def node_of(self, table: Table) -> Node | None:
+        """What dbt knows of a table that it reads; None where that is nothing."""
+        return self.project.node_of(table)
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedView:
+    """A feature view and the models behind it."""
+
+    view: FeatureView
+    models: tuple[ModelInView, ...]
+    """Its own, and every model and snapshot that its features depend on, each after those that it reads."""
+
+
+class Project:
+    """All feature views of a project, and what is known of the SQL behind them.
+
+    Args:
+        registry: those that are looked at.
+    """
+
+    def __init__(self, manifest: Manifest, registry: Registry, lineage: ProjectLineage) -> None:
+        self.manifest, self.registry, self.lineage = manifest, registry, lineage
+        self.walks = Walks(lineage)
+        self._models: dict[str, CheckedModel] = {}
+
+    @cached_property
+    def views(self) -> tuple[CheckedView, ...]:
+        """Each feature view with the models behind it."""
+        return tuple(map(self._checked, self.registry.views))
+
+    def model(self, unique_id: str) -> CheckedModel:
+        """That model or snapshot."""
+        return self._models.setdefault(unique_id, CheckedModel(self.lineage, self.manifest.nodes[unique_id]))
+
+    def node_of(self, table: Table) -> Node | None:
+        """What dbt knows of a table in compiled SQL."""
+        unique_id = self.lineage.node_of(table)
+        return None if unique_id is None else self.manifest.nodes[unique_id]
+
+    def _checked(self, view: FeatureView) -> CheckedView:
+        needed = needed_by(self.lineage, self.walks, view)
+        models = [each for each in needed if self.manifest.nodes[each].resource_type in ("model", "snapshot")]
+        in_order = self.lineage.graph.in_order(models)
+        return CheckedView(view, tuple(ModelInView(self, view, self.model(each), needed[each]) for each in in_order))
+
+
+def is_immutable(node: Node) -> bool:
+    """Whether its rows are declared never to change once they are there: `meta: {immutable: true}` of a model, seed or source."""
+    return node.meta.get("immutable") is True

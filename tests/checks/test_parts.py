@@ -1,0 +1,62 @@
+"""What a rule on SQL is given: the pieces of each model that the features depend on, and in what way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from check_cases import Case, open_case
+
+from featurestore.checks.parts import Role
+from featurestore.checks.subject import CheckedView
+
+SAID: dict[str, Any] = {
+    "sources": {"raw.orders": {"id": "bigint", "customer_id": "bigint", "ordered_at": "timestamp", "amount": "double", "late": "boolean"}},
+    "models": {
+        "stg_orders": "select *, now() as loaded_at, amount * 2 as doubled from raw.orders where not late",
+        "customer_orders": """
+            with numbered as (select *, row_number() over (partition by id order by loaded_at) as number from analytics.stg_orders)
+            select customer_id, ordered_at, sum(doubled) over w as spent, amount, now() as unused
+            from numbered where number = 1 window w as (partition by customer_id order by ordered_at)""",
+    },
+    "view": {"entities": {"customer": "customer_id"}, "timestamp": "ordered_at", "features": ["spent", "amount"]},
+}
+
+
+def opened(folder: Path, **changes: Any) -> CheckedView:
+    (view,) = open_case(Case("shop", {**SAID, **changes}), folder).views
+    return view
+
+
+def test_models_come_after_those_that_they_read(tmp_path: Path) -> None:
+    assert [each.model.name for each in opened(tmp_path).models] == ["stg_orders", "customer_orders"]
+
+
+def test_each_column_says_which_features_depend_on_it_and_how(tmp_path: Path) -> None:
+    staged, view = opened(tmp_path).models
+    uses = {part.projection.name: part.uses for part in staged.parts if part.projection}
+    everything = frozenset({"spent", "amount"})
+    assert uses["doubled"] == {Role.VALUE: frozenset({"spent"})}
+    assert uses["loaded_at"] == {Role.ROWS: everything}
+    assert uses["ordered_at"] == {Role.TIMESTAMP: everything, Role.VALUE: frozenset({"spent"})}
+    assert uses["customer_id"] == {Role.KEY: everything, Role.VALUE: frozenset({"spent"})}
+    assert {part.projection.name for part in view.parts if part.projection} >= {"spent", "amount", "number"}
+
+
+def test_a_column_that_no_feature_uses_is_no_part(tmp_path: Path) -> None:
+    _, view = opened(tmp_path).models
+    assert "unused" not in {part.projection.name for part in view.parts if part.projection}
+
+
+def test_filters_are_parts_that_decide_rows(tmp_path: Path) -> None:
+    staged, _ = opened(tmp_path).models
+    (where,) = (part for part in staged.parts if part.projection is None)
+    assert where.expression is not None
+    assert where.expression.sql() == "WHERE NOT late"
+    assert where.uses == {Role.ROWS: frozenset({"spent", "amount"})}
+
+
+def test_a_named_window_is_among_the_nodes_of_what_uses_it(tmp_path: Path) -> None:
+    _, view = opened(tmp_path).models
+    (spent,) = (part for part in view.parts if part.projection and part.projection.name == "spent")
+    assert {"customer_id", "ordered_at", "doubled"} <= {node.name for node in spent.nodes()}

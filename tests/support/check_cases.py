@@ -1,0 +1,134 @@
+"""Cases for `fsdbt check`: a small project each, written down as YAML, with what is to be found in it.
+
+A case says its dialect, its sources, the compiled SQL of its models (the last one is the feature view), its meta, and under `expected`
+which rules must fire, each with the features that it leaks into. `read_case` makes a manifest of it as dbt would have written it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from manifest_files import exposure, manifest, model
+
+from featurestore.checks.subject import Project
+from featurestore.dbt.artifacts import read_manifest
+from featurestore.dbt.load import load_registry
+from featurestore.lineage.project import ProjectLineage
+from featurestore.registry.definitions import Column, Relation
+from featurestore.registry.value_types import STRING, TimestampType
+
+ADAPTERS = {"tsql": "sqlserver"}
+"""The adapter of a dialect, where it has another name."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One project, and what is wrong with it."""
+
+    name: str
+    said: Mapping[str, Any]
+
+    @property
+    def expected(self) -> Mapping[str, frozenset[str]]:
+        """For each rule that must fire: the features that it leaks into, none where it is about the view as a whole."""
+        return {rule: frozenset(features or ()) for rule, features in (self.said.get("expected") or {}).items()}
+
+
+def read_case(path: Path) -> Case:
+    """The case in a file of its own."""
+    return Case(path.stem, yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def read_cases(path: Path) -> list[Case]:
+    """The cases of a file that holds several, by their names."""
+    return [Case(name, said) for name, said in yaml.safe_load(path.read_text(encoding="utf-8")).items()]
+
+
+def open_case(case: Case, folder: Path) -> Project:
+    """The project of a case, with its manifest in that folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(case_manifest(case)), encoding="utf-8")
+    read = read_manifest(path)
+    columns = _source_columns(case.said)
+    of_sources = {node.relation: tuple(columns[key]) for key, node in read.nodes.items() if key in columns}
+
+    def describe_sources(relations: Iterable[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
+        return {each: tuple(Column(name, STRING) for name in of_sources[each]) for each in relations if each in of_sources}
+
+    lineage = ProjectLineage(read, describe=describe_sources)
+
+    def describe_models(relations: Iterable[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
+        named = {node.relation: lineage.columns_of(key) or () for key, node in read.nodes.items() if node.resource_type != "source"}
+        return {each: tuple(_column(case.said, name) for name in named[each]) for each in relations}
+
+    return Project(read, load_registry(read, describe=describe_models), lineage)
+
+
+def case_manifest(case: Case) -> dict[str, Any]:
+    """What dbt would have written for it."""
+    said = case.said
+    sources = [_source(name) for name in said.get("sources") or {}]
+    models = said["models"]
+    known = {**{each["name"]: each["unique_id"] for each in sources}}
+    nodes: list[dict[str, Any]] = list(sources)
+    names = list(models)
+    for name in names:
+        node = _model(case, name, is_view=name == names[-1], known=known)
+        known[name] = node["unique_id"]
+        nodes.append(node)
+    services = [_service(name, each, names[-1]) for name, each in (said.get("services") or {}).items()]
+    dialect = said.get("dialect", "duckdb")
+    return manifest(*nodes, exposures=services, adapter_type=ADAPTERS.get(dialect, dialect))
+
+
+def _model(case: Case, name: str, *, is_view: bool, known: Mapping[str, str]) -> dict[str, Any]:
+    said, sql = case.said, case.said["models"][name]
+    snapshot = name in (said.get("snapshots") or ())
+    raw = (said.get("incremental") or {}).get(name)
+    view = {key: value for key, value in (said.get("view") or {}).items() if value is not None} if is_view else None
+    node = model(name, view, {}, kind="snapshot" if snapshot else "model", contract=False)
+    node["database"], node["schema"] = None, "analytics"
+    node["compiled_code"], node["raw_code"] = sql, raw or sql
+    node["depends_on"] = {"nodes": [unique_id for table, unique_id in known.items() if table in sql]}
+    if raw is not None:
+        node["config"]["materialized"] = "incremental"
+    if name in (said.get("immutable") or ()):
+        node["config"]["meta"] = {**node["config"]["meta"], "immutable": True}
+    return node
+
+
+def _source(name: str) -> dict[str, Any]:
+    schema, _, table = name.rpartition(".")
+    return {
+        "unique_id": f"source.shop.{schema}.{table}",
+        "name": table,
+        "resource_type": "source",
+        "package_name": "shop",
+        "schema": schema,
+        "identifier": table,
+        "columns": {},
+    }
+
+
+def _source_columns(said: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+    return {_source(name)["unique_id"]: columns for name, columns in (said.get("sources") or {}).items()}
+
+
+def _service(name: str, said: Mapping[str, Any], view: str) -> dict[str, Any]:
+    node = exposure(name, [feature if ":" in feature else f"{view}:{feature}" for feature in said["features"]])
+    if said.get("label"):
+        node["config"]["meta"]["feature_service"]["label"] = said["label"]
+    return node
+
+
+def _column(said: Mapping[str, Any], name: str) -> Column:
+    """A column of the feature view, as the warehouse has it: nothing but instants needs a type."""
+    view = said.get("view") or {}
+    instants = {str(view.get(key)).casefold() for key in ("timestamp", "created_timestamp")}
+    return Column(name, TimestampType() if name.casefold() in instants else STRING)
