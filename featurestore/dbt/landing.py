@@ -10,8 +10,9 @@ from featurestore.registry.definitions import FeatureView, Relation
 
 from .artifacts import Manifest
 from .graph import ProjectGraph
-from .meta import REFERENCE, VIEW
+from .meta import VIEW
 from .nodes import Node
+from .table_references import ModelReference, SourceReference
 from .views import TaggedModel
 
 _KEY = f"{VIEW}.landing"
@@ -36,7 +37,7 @@ class Landings:
         node = self._named(said)
         if node is None:
             known = (name for each in self._manifest.nodes.values() for name in _names(each))
-            model.report(_KEY, f"there is no {said}.{did_you_mean(said, known)}")
+            model.report(_KEY, f"there is no {said}.{did_you_mean(str(said), map(str, known))}")
             return None
         if node.unique_id not in self._graph.ancestors([model.node.unique_id]):
             model.report(_KEY, f"the model does not read {said}, so what is pushed would never reach training. Union it in the model.")
@@ -48,16 +49,16 @@ class Landings:
     def _graph(self) -> ProjectGraph:
         return ProjectGraph(self._manifest)
 
-    def _named(self, said: str) -> Node | None:
-        found = REFERENCE.fullmatch(said)
-        assert found is not None
-        wanted = f"ref('{found['model']}')" if found["model"] else f"source('{found['source']}', '{found['table']}')"
-        return next((node for node in self._manifest.nodes.values() if wanted in _names(node)), None)
+    def _named(self, said: ModelReference | SourceReference) -> Node | None:
+        return next((node for node in self._manifest.nodes.values() if said in _names(node)), None)
 
 
-def _names(node: Node) -> Iterator[str]:
-    """How a node is referred to."""
+def _names(node: Node) -> Iterator[ModelReference | SourceReference]:
+    """How a node is referred to: without a version, the latest is meant."""
     if node.resource_type == "source":
-        yield f"source('{node.unique_id.split('.')[-2]}', '{node.name}')"
+        yield SourceReference(node.unique_id.split(".")[-2], node.name)
     elif node.resource_type in _REFERABLE:
-        yield f"ref('{node.name}')"
+        if node.is_latest_version:
+            yield ModelReference(node.name)
+        if node.version is not None:
+            yield ModelReference(node.name, str(node.version))

@@ -20,6 +20,7 @@ from featurestore.timestamps import parse_duration
 
 from .aggregations import AggregationDeclaration, read_aggregations
 from .problems import Report
+from .table_references import ModelReference, SourceReference, parse_table_reference
 
 VIEW = "meta.feature_view"
 SERVICE = "meta.feature_service"
@@ -46,12 +47,6 @@ _NOT_WITH_AGGREGATIONS = {
     "features": "stands beside `aggregations`, which are the features. Keep one of them.",
     "ttl": "stands beside `aggregations`, whose windows say how old an event may be. Leave it out.",
 }
-REFERENCE = re.compile(
-    r"\s*(?P<kind>ref)\(\s*(['\"])(?P<model>[\w.]+)\2\s*\)\s*"
-    r"|\s*source\(\s*(['\"])(?P<source>[\w.]+)\4\s*,\s*(['\"])(?P<table>[\w.]+)\6\s*\)\s*"
-)
-"""`ref('a_model')` or `source('a_source', 'a_table')`, as dbt's own YAML has them."""
-
 _ENTITY_NAME = re.compile(r"[^\W\d]\w*", re.ASCII)
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 _ENTITIES_FORM = "Write it like `entities: {customer: customer_id}`, or `{trip: [vendor_id, trip_no]}` for a composite key"
@@ -93,8 +88,8 @@ class ViewDeclaration:
     exact_for: timedelta = EXACT_FOR
     late_data: LateData = LateData.AS_EVENT
     max_shrink: float = MAX_SHRINK
-    landing: str | None = None
-    """Which table takes pushed rows: `ref('…')` or `source('…', '…')`."""
+    landing: ModelReference | SourceReference | None = None
+    """Which table takes pushed rows."""
 
     @property
     def says_no_features(self) -> bool:
@@ -192,11 +187,12 @@ class _Reader:
         self._wrong(key, "must be the name of a column", value)
         return None
 
-    def landing(self) -> str | None:
+    def landing(self) -> ModelReference | SourceReference | None:
         """A reference to another model, or to a source."""
         value = self._said.get("landing")
-        if value is None or (isinstance(value, str) and REFERENCE.fullmatch(value)):
-            return value
+        found = parse_table_reference(value) if isinstance(value, str) else None
+        if value is None or found is not None:
+            return found
         self._wrong("landing", "must be a reference like ref('pushed_orders') or source('app', 'pushed_orders')", value)
         return None
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sqlglot import TokenType, exp, tokenize
 from sqlglot.errors import TokenError
 
+from featurestore.dbt.table_references import ModelReference, parse_table_reference
 from featurestore.errors import EntityDataframeError
 from featurestore.registry.definitions import Relation
 from featurestore.sql.dialects import dialect_named
@@ -20,18 +21,15 @@ from .parquet_files import ParquetRows
 from .spine import QuerySpine, Ref, SpineSource, ref
 from .uploaded_spine import ArrowSpine, Kept
 
-_REF = re.compile(r"\s*ref\(\s*(['\"])(?P<model>[\w.]+)\1\s*(?:,\s*(?:v|version)\s*=\s*['\"]?(?P<version>\w+)['\"]?\s*)?\)\s*")
-
-
 _FILE = re.compile(r"\s*\S+\.(?:parquet|pq)\s*")
 """No SQL is a single word that ends like this."""
 
 
 def parse_spine(text: str) -> Ref | ParquetRows | str:
     """Read `ref('departures')` as a reference to that model, and `labels.parquet` as that file; anything else is SQL text."""
-    found = _REF.fullmatch(text)
-    if found:
-        return ref(found["model"], version=found["version"])
+    found = parse_table_reference(text)
+    if isinstance(found, ModelReference):
+        return ref(found.model, version=found.version)
     return ParquetRows(Path(text.strip())) if _FILE.fullmatch(text) else text
 
 

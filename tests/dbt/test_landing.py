@@ -31,6 +31,15 @@ def test_a_model_is_named_as_in_a_ref(tmp_path, said):
     assert loaded(tmp_path, said) == Relation("pushed_orders", "main", "warehouse")
 
 
+@pytest.mark.parametrize(("said", "read", "table"), [("ref('pushed')", 2, "pushed_v2"), ("ref('pushed', v=1)", 1, "pushed_v1")])
+def test_a_version_is_named_as_in_a_ref_and_without_one_the_latest_is_meant(tmp_path, said, read, table):
+    versions = [model("pushed", version=each, latest_version=2, alias=f"pushed_v{each}") for each in (1, 2)]
+    reads = {"nodes": [versions[read - 1]["unique_id"]], "macros": []}
+    view = model("customer_orders", {**CUSTOMER, "landing": said}, depends_on=reads)
+    written = write_manifest(tmp_path / "manifest.json", manifest(*versions, view))
+    assert load_registry(read_manifest(written)).view("customer_orders").landing == Relation(table, "main", "warehouse")
+
+
 def test_a_source_is_named_as_in_a_source(tmp_path):
     assert loaded(tmp_path, "source('app', 'pushed')", reads=SOURCE_ID) == Relation("pushed_rows", "main", "warehouse")
 

@@ -139,6 +139,8 @@ def test_a_model_is_a_spine(warehouse: DuckDBWarehouse) -> None:
     [
         ("ref('labels')", Ref("labels")),
         (' ref( "labels" , v=2) ', Ref("labels.v2")),
+        ("ref('labels', version='2')", Ref("labels.v2")),
+        ("source('app', 'labels')", "source('app', 'labels')"),
         ("SELECT ref('labels')", "SELECT ref('labels')"),
         (" out/labels.parquet ", ParquetRows(Path("out/labels.parquet"))),
         ("SELECT * FROM labels.parquet", "SELECT * FROM labels.parquet"),
