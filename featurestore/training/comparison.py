@@ -174,7 +174,7 @@ def changes_between(then: Lock, now: Lock) -> tuple[Change, ...]:
         found += _different(f"{name}:", _said_of(before[name]), _said_of(after[name]))
     old, new = ({each.reference: each for each in lock.features} for lock in (then, now))
     for name in [name for name in old if name in new]:
-        found += _different(f"{name}:", old[name].definition, new[name].definition)
+        found += _different(f"{name}:", old[name].definition, _in_words_of(old[name].definition, new[name].definition))
     for part in ("warehouse.dialect", "project.name", "project.target", "project.dbt_version", "project.manifest", "featurestore"):
         found += _change(part.removeprefix("warehouse."), _at(then, part), _at(now, part))
     asked_alike = (then.spine.given, then.spine.text) == (now.spine.given, now.spine.text)
@@ -206,6 +206,16 @@ def _moved_columns(then: LockedSpine, now: LockedSpine) -> Iterator[str]:
 
 def _said_of(view: LockedView) -> dict[str, Any]:
     return {"checksum": view.model.checksum, "upstream": view.model.upstream, **view.definition}
+
+
+def _in_words_of(then: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A feature's definition now, its expression in the words of then where it is the same tree: a space changes no value."""
+    old, new = (definition.get("on_demand") for definition in (then, now))
+    if not isinstance(new, Mapping):
+        return now
+    # The first locks had the expression alone.
+    alike = old.get("tree") == new["tree"] if isinstance(old, Mapping) else old == new["expression"]
+    return {**now, "on_demand": old} if alike else now
 
 
 def _different(where: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:

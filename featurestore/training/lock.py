@@ -272,5 +272,6 @@ def _defined(record: FeatureView | Feature) -> dict[str, Any]:
     elif record.aggregation is not None:
         plain["aggregation"] = str(record.aggregation)
     elif record.on_demand is not None:
-        plain["on_demand"] = record.on_demand.expression
+        tree = msgspec.json.encode(plain_record(record.on_demand)["tree"], order="sorted")
+        plain["on_demand"] = {"expression": record.on_demand.expression, "tree": text_digest(tree.decode())}
     return plain

@@ -20,9 +20,12 @@ from featurestore.errors import LockError
 from featurestore.registry.aggregations import AggregateFunction
 from featurestore.registry.definitions import Aggregation, Column, Entity, Feature, FeatureReference, FeatureView, Relation
 from featurestore.registry.registry import RequestedView
-from featurestore.registry.value_types import INT64, TIMESTAMP
+from featurestore.registry.value_types import INT64, TIMESTAMP, parse_value_type
+from featurestore.sql.on_demand.grammar import parse_expression
+from featurestore.training.comparison import changes_between
 from featurestore.training.lock import (
     Answered,
+    Lock,
     LockedColumn,
     LockedProject,
     LockedRequest,
@@ -216,6 +219,40 @@ def test_a_definition_is_what_a_value_depends_on_in_words() -> None:
     definition = lock.views[0].definition
     assert set(definition) == {"unique_id", "relation", "entities", "event_timestamp", "available_after"}
     assert definition["available_after"] == "1 day 12 hours"
+
+
+class TestAnExpression:
+    """On demand, a feature is what its expression is read as."""
+
+    @staticmethod
+    def lock(expression: str, data_type: str) -> Lock:
+        tree = parse_expression(expression, {}, {"x": parse_value_type(data_type)}, {})
+        feature = Feature("ratio", tree.tree.value_type, on_demand=tree)
+        view = FeatureView("orders", "model.shop.orders", "", Relation("orders"), (), Column("ordered_at", TIMESTAMP), (feature,))
+        origin = Origin(LockedProject("shop", "dev", "sha256:0"), LockedRequest("churn_model"), {"orders": ModelState("sha256:1")}, AT)
+        columns = [LockedColumn(name, "float64", f"sha256:{name}") for name in ("event_timestamp", "ratio")]
+        answered = Answered(columns, 3, None, LockedWarehouse("duckdb"), "SELECT 1")
+        return make_lock(origin, (RequestedView(view, (feature,), ("ratio",)),), answered)
+
+    def test_its_words_are_kept_and_its_tree_is_digested(self) -> None:
+        definition = self.lock("x  / 2", "int64").features[0].definition
+        assert definition["on_demand"] == {"expression": "x  / 2", "tree": definition["on_demand"]["tree"]}
+        assert definition["on_demand"]["tree"].startswith("sha256:")
+
+    def test_other_words_for_the_same_are_no_change(self) -> None:
+        assert changes_between(self.lock("x  / 2", "int64"), self.lock("(x/2)", "int64")) == ()
+
+    @pytest.mark.parametrize(("expression", "data_type"), [("x / 3", "int64"), ("x / 2", "int32"), ("x / 2", "decimal(5, 2)")])
+    def test_another_tree_is_a_change_whatever_its_words(self, expression: str, data_type: str) -> None:
+        changes = changes_between(self.lock("x / 2", "int64"), self.lock(expression, data_type))
+        assert {"orders:ratio: on_demand tree"} <= {change.what for change in changes}
+
+    def test_a_lock_that_kept_the_words_alone_is_compared_by_them(self) -> None:
+        lock = self.lock("x / 2", "int64")
+        (feature,) = lock.features
+        of_old = replace(lock, features=(replace(feature, definition={**feature.definition, "on_demand": "x / 2"}),))
+        assert changes_between(of_old, lock) == ()
+        assert [change.then for change in changes_between(of_old, self.lock("x / 3", "int64"))] == ["x / 2"]
 
 
 class TestReading:
