@@ -6,6 +6,7 @@ of what it stands beside. Everything else is for the author to `cast`, and what 
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from featurestore.registry.expressions import Expression, Operation
@@ -79,14 +80,17 @@ def leaf(operation: Operation, name: str, value_type: ValueType) -> Expression:
 def number(text: str) -> Expression:
     """A literal number: an integer, a decimal where it has a point, a float where it has an exponent."""
     if "e" in text.lower():
-        return Expression(Operation.LITERAL, FLOAT64, text=repr(float(text)))
-    value = Decimal(text)
-    if "." not in text and LEAST_INTEGER <= value <= GREATEST_INTEGER:
-        return Expression(Operation.LITERAL, INT64, text=str(int(value)))
-    precision, scale = digits_of(value)
+        value = float(text)
+        if math.isinf(value):
+            raise ExpressionError(f"{text} is no double: they end at 1.7976931348623157e308")
+        return Expression(Operation.LITERAL, FLOAT64, text=repr(value))
+    exact = Decimal(text)
+    if "." not in text and LEAST_INTEGER <= exact <= GREATEST_INTEGER:
+        return Expression(Operation.LITERAL, INT64, text=str(int(exact)))
+    precision, scale = digits_of(exact)
     if precision > MOST_DIGITS:
         raise ExpressionError(f"{text} has more than {MOST_DIGITS} digits")
-    return Expression(Operation.LITERAL, DecimalType(precision, scale), text=format(value, "f"))
+    return Expression(Operation.LITERAL, DecimalType(precision, scale), text=format(exact, "f"))
 
 
 def digits_of(value: Decimal) -> tuple[int, int]:

@@ -54,6 +54,17 @@ _NEARLY = {
     "hour": "extract(hour from …)",
     "isnull": "… is null",
 }
+_INSTEAD: Mapping[type[exp.Expr], str] = {
+    exp.Like: "starts_with, ends_with or contains",
+    exp.ILike: "starts_with, ends_with or contains, of lower(…)",
+    exp.SimilarTo: "starts_with, ends_with or contains",
+    exp.RegexpLike: "starts_with, ends_with or contains",
+    exp.If: "case when … then … else … end",
+    exp.NullSafeEQ: "(a = b or (a is null and b is null)) is true",
+    exp.NullSafeNEQ: "not (a = b or (a is null and b is null)) is true",
+    exp.Collate: "the text alone: texts are compared by code points",
+}
+"""What is written for what is nothing that both roads answer alike."""
 
 
 class _Parser(DuckDBParser):
@@ -136,7 +147,10 @@ class _Reader:
                 raise ExpressionError(f"{node.sql()} is another one every time: write {REQUESTED_AT}, the instant that is asked about")
             if isinstance(node, exp.Query | exp.Subquery | exp.Exists):
                 raise ExpressionError("it reads other rows: join what it needs in the model")
-            raise ExpressionError(f"{_CLASS.sub('', type(node).__name__)} is not among what an expression may have")
+            instead = next((f": write {words}" for kind, words in _INSTEAD.items() if isinstance(node, kind)), "")
+            # Its SQL would be the very thing that is to be written instead.
+            shown = "if(…)" if isinstance(node, exp.If) else node.sql("duckdb")
+            raise ExpressionError(f"{shown} is not among what an expression may have{instead}")
         return read(self, node)
 
     def column(self, node: exp.Expr) -> Expression:
