@@ -158,8 +158,24 @@ def _float32(value: Any) -> msgspec.Raw:
     return msgspec.Raw(packed)
 
 
-def _decimal(value_type: DecimalType) -> Storing:
+def exact_decimal(value_type: DecimalType) -> Callable[[Decimal], Decimal]:
+    """What gives a number all digits of that type, and zero no sign. It raises WrongValue where there are more."""
     unit, limit = Decimal(1).scaleb(-value_type.scale), Decimal(1).scaleb(value_type.precision - value_type.scale)
+    zero = Decimal(0).quantize(min(unit, Decimal(1)))
+
+    def exact(value: Decimal) -> Decimal:
+        if not value.is_finite() or value.copy_abs() >= limit:
+            raise WrongValue(f"of at most {value_type.precision - value_type.scale} digits before the point ({value_type})", value)
+        scaled = value.quantize(unit, context=_EXACT)
+        if scaled != value:
+            raise WrongValue(f"of at most {value_type.scale} digits after the point ({value_type})", value)
+        return scaled if scaled else zero
+
+    return exact
+
+
+def _decimal(value_type: DecimalType) -> Storing:
+    exact = exact_decimal(value_type)
 
     def store(value: Any) -> str:
         if not isinstance(value, Decimal):
@@ -167,12 +183,7 @@ def _decimal(value_type: DecimalType) -> Storing:
                 value = Decimal(_index(value))
             except TypeError:
                 raise WrongValue(f"a Decimal or a whole number ({value_type})", value) from None
-        if not value.is_finite() or value.copy_abs() >= limit:
-            raise WrongValue(f"of at most {value_type.precision - value_type.scale} digits before the point ({value_type})", value)
-        scaled = value.quantize(unit, context=_EXACT)
-        if scaled != value:
-            raise WrongValue(f"of at most {value_type.scale} digits after the point ({value_type})", value)
-        return format(scaled if scaled else Decimal(0).quantize(min(unit, Decimal(1))), "f")
+        return format(exact(value), "f")
 
     return store
 

@@ -14,7 +14,7 @@ from typing import Any
 from featurestore.errors import UnsupportedTypeError, did_you_mean
 from featurestore.registry.definitions import Feature
 from featurestore.registry.expressions import REQUESTED_AT, OnDemand
-from featurestore.registry.value_types import ValueType
+from featurestore.registry.value_types import IntegerType, ValueType
 from featurestore.sql.types import parse_data_type
 
 from .problems import Report
@@ -167,10 +167,12 @@ def _input_types(
         value_type = _parsed_type(data_type, dialect, path, report)
         if value_type is None:
             continue
-        if calculated_as(value_type) is None:
+        taken_as = calculated_as(value_type)
+        if taken_as is None:
             report(path, f"is {value_type}, which no expression takes.")
             continue
-        types[name] = value_type
+        # What JSON and a dataframe can say of any other number or instant is no narrower than what is calculated with.
+        types[name] = value_type if isinstance(value_type, IntegerType) and value_type.signed else taken_as
     return types
 
 

@@ -1,20 +1,21 @@
 """The inputs that features on demand need: taken from the rows of a request, and checked against their declared types.
 
-What JSON can say is taken for what it means: a number or a text for a decimal, a text in ISO form for a date or a timestamp. Nothing is
-rounded and nothing is cut: a value that its type does not hold is an error that names it.
+What JSON can say is taken for what it means: a number or a text for a decimal, a text in ISO form for a date or a timestamp. What each type
+holds is the codec's to say. Nothing is rounded and nothing is cut: a value that its type does not hold is an error that names it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timezone
-from decimal import Context, Decimal, InvalidOperation
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
+from featurestore.codec.values import WrongValue, exact_decimal, storing
 from featurestore.errors import RequestError, did_you_mean
 from featurestore.registry.registry import RequestInput
 from featurestore.registry.value_types import (
+    STRING,
     BooleanType,
     DateType,
     DecimalType,
@@ -24,11 +25,11 @@ from featurestore.registry.value_types import (
     TimestampType,
     ValueType,
 )
+from featurestore.timestamps import from_micros
 
 TypedInputs: TypeAlias = Mapping[tuple[str, ValueType], Sequence[Any]]
 """The values of each input, as each type that some view declares it with."""
 
-_EXACT = Context(prec=100)
 _NOT_IN_JSON = ("NaN", "Infinity", "-Infinity")
 """Floats that JSON has no numbers for."""
 
@@ -52,12 +53,12 @@ def typed_inputs(needed: Sequence[RequestInput], columns: Mapping[str, Sequence[
 
 
 def _typed(needed: RequestInput, values: Sequence[object]) -> list[Any]:
-    read, example = input_reader(needed.value_type)
+    read, example = _reader(needed.value_type)
     answer = []
     for row, value in enumerate(values):
         try:
             answer.append(None if value is None else read(value))
-        except (ValueError, TypeError, InvalidOperation, OverflowError):
+        except (WrongValue, ValueError, TypeError, InvalidOperation, OverflowError):
             raise RequestError(
                 f"Input {needed.name!r} of entity row {row} is {_shown(value)}, and {needed.needed_by!r} takes it as {needed.value_type}, "
                 f"like {example}."
@@ -65,78 +66,56 @@ def _typed(needed: RequestInput, values: Sequence[object]) -> list[Any]:
     return answer
 
 
-def input_reader(value_type: ValueType) -> tuple[Callable[[Any], Any], str]:
-    """What reads a value of that type, raising ValueError and its kin, and how one looks."""
+def _reader(value_type: ValueType) -> tuple[Callable[[Any], Any], str]:
+    """What reads a value of that type, raising WrongValue or ValueError and its kin, and how one looks."""
     match value_type:
         case BooleanType():
-            return _boolean, "true"
+            return storing(value_type), "true"
         case IntegerType():
-            return lambda value: _integer(value, value_type), "42"
-        case FloatType(bits):
-            return lambda value: _float(value, bits), "0.5"
+            return storing(value_type), "42"
+        case FloatType():
+            return _float, "0.5"
         case DecimalType():
             return _decimals(value_type), str(Decimal(15).scaleb(-min(1, value_type.scale)))
         case StringType():
-            return _text, "'text'"
+            return _texts(), "'text'"
         case DateType():
             return _date, "'2024-01-31'"
-        case TimestampType(utc):
-            return lambda value: _timestamp(value, utc), "'2024-01-31T14:30:00Z'"
+        case TimestampType():
+            return _instants(value_type), "'2024-01-31T14:30:00Z'"
     raise ValueError(f"No input has the type {value_type}.")
 
 
-def _boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise TypeError
-
-
-def _integer(value: Any, value_type: IntegerType) -> int:
-    if isinstance(value, bool):
-        raise TypeError
-    # A number of NumPy's is one too.
-    whole = value if isinstance(value, int) else int(value.__index__())
-    least, greatest = (-(2 ** (value_type.bits - 1)), 2 ** (value_type.bits - 1)) if value_type.signed else (0, 2**value_type.bits)
-    if not least <= whole < greatest:
-        raise ValueError
-    return whole
-
-
-def _float(value: Any, bits: int) -> float:
+def _float(value: Any) -> float:
+    """Any number, as the nearest float."""
     if isinstance(value, bool | bytes) or (isinstance(value, str) and value not in _NOT_IN_JSON):
         raise TypeError
-    number = float(value)
-    if bits == 32 and math.isfinite(number):
-        import struct
-
-        (number,) = struct.unpack("f", struct.pack("f", number))
-    return float(number)
+    return float(value)
 
 
 def _decimals(value_type: DecimalType) -> Callable[[Any], Decimal]:
-    unit, limit = Decimal(1).scaleb(-value_type.scale), Decimal(1).scaleb(value_type.precision - value_type.scale)
-    least, quantize = -limit, _EXACT.quantize
+    exact = exact_decimal(value_type)
 
     def read(value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
             raise TypeError
         # A float as a person wrote it, and not as the nearest sum of powers of two.
-        number = Decimal(repr(float(value)) if isinstance(value, float) else value)
-        rounded = quantize(number, unit)
-        if rounded != number or not least < rounded < limit:
-            raise ValueError
-        return rounded
+        return exact(Decimal(repr(float(value)) if isinstance(value, float) else value))
 
     return read
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    # What no text of a warehouse holds.
-    if "\0" in value or (not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value)):
-        raise ValueError
-    return value
+def _texts() -> Callable[[Any], str]:
+    store = storing(STRING)
+
+    def read(value: Any) -> str:
+        text: str = store(value)
+        # What no text of a warehouse holds.
+        if "\0" in text:
+            raise ValueError
+        return text
+
+    return read
 
 
 def _date(value: object) -> date:
@@ -147,16 +126,17 @@ def _date(value: object) -> date:
     raise TypeError
 
 
-def _timestamp(value: object, utc: bool) -> datetime:
-    if isinstance(value, str):
-        # Before Python 3.11, `Z` is no zone.
-        value = datetime.fromisoformat(value[:-1] + "+00:00" if value.endswith("Z") else value)
-    elif isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if not isinstance(value, datetime):
-        raise TypeError
-    moment = value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
-    return moment if utc else moment.replace(tzinfo=None)
+def _instants(value_type: TimestampType) -> Callable[[Any], datetime]:
+    store = storing(value_type)
+
+    def read(value: Any) -> datetime:
+        if isinstance(value, str):
+            # Before Python 3.11, `Z` is no zone.
+            value = datetime.fromisoformat(value[:-1] + "+00:00" if value.endswith("Z") else value)
+        moment = from_micros(store(value))
+        return moment if value_type.utc else moment.replace(tzinfo=None)
+
+    return read
 
 
 def _shown(value: object) -> str:

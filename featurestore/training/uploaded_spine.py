@@ -49,11 +49,8 @@ class ArrowSpine:
                 raise EntityDataframeError("The entity dataframe has no columns. It needs the join keys and a timestamp.")
             row_number = row_number_for(names)
             session.upload(UPLOADED, _travelling_rows(reader, row_number, use))
-        columns = tuple(
-            Column(each.name, UNRESOLVED) if pa.types.is_null(reader.schema.field(each.name).type) else each
-            for each in session.columns(exp.select("*").from_(table(UPLOADED)))
-            if each.name != row_number
-        )
+        stored = session.columns(exp.select("*").from_(table(UPLOADED)))
+        columns = tuple(_travelled_column(each, reader.schema.field(each.name)) for each in stored if each.name != row_number)
         kept_aside = None if use.whole else tuple(_column_of(each) for each in reader.schema if not use.travels(each.name))
         return LoadedSpine(columns, row_number, kept_aside=kept_aside)
 
@@ -79,8 +76,7 @@ class ArrowSpine:
 def _travelling_rows(reader: pa.RecordBatchReader, row_number: str, use: SpineUse) -> pa.RecordBatchReader:
     """The rows that are asked about, with their number and the columns that travel."""
     travelling = [place for place, name in enumerate(reader.schema.names) if use.travels(name)]
-    instants = use.event_timestamp
-    types = [_travels_as(reader.schema.field(place), instants) for place in travelling]
+    types = [_travels_as(reader.schema.field(place), use) for place in travelling]
     names = [reader.schema.field(place).name for place in travelling]
     schema = pa.schema([pa.field(row_number, pa.int64()), *map(pa.field, names, types)])
 
@@ -104,8 +100,16 @@ def _column_of(of: pa.Field) -> Column:
         return Column(of.name, UNRESOLVED)
 
 
-def _travels_as(of: pa.Field, event_timestamp: str) -> pa.DataType:
-    if of.name == event_timestamp and pa.types.is_timestamp(of.type):
+def _travelled_column(stored: Column, of: pa.Field) -> Column:
+    """As the warehouse has it. What has lost its digits there, as numbers that are uploaded to PostgreSQL do, has those it came with."""
+    if pa.types.is_null(of.type):
+        return Column(stored.name, UNRESOLVED)
+    return _column_of(of) if stored.value_type == UNRESOLVED else stored
+
+
+def _travels_as(of: pa.Field, use: SpineUse) -> pa.DataType:
+    # What is asked with has microseconds; what only comes back with the answer keeps its nanoseconds.
+    if pa.types.is_timestamp(of.type) and (of.name == use.event_timestamp or of.name in use.needed):
         return pa.timestamp("us")
     return travelling(of.type)
 

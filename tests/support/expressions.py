@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from decimal import Context, Decimal
 from typing import Any
 
@@ -22,7 +22,9 @@ from featurestore.registry.value_types import (
     INT64,
     STRING,
     TIMESTAMP,
+    TIMESTAMP_UTC,
     DecimalType,
+    FloatType,
     IntegerType,
     ValueType,
 )
@@ -194,7 +196,11 @@ _MOMENTS = (
 
 def _decimals(value_type: DecimalType) -> st.SearchStrategy[Decimal]:
     most = 10**value_type.precision - 1
-    units = st.sampled_from([0, 1, -1, 5, 15, -25, most, -most]) | st.integers(-most, most) | st.integers(-100_000, 100_000)
+    units = (
+        st.sampled_from([0, 1, -1, 5, 15, -25, most, -most])
+        | st.integers(-most, most)
+        | st.integers(max(-most, -100_000), min(most, 100_000))
+    )
     return units.map(lambda unit: Decimal(unit).scaleb(-value_type.scale, Context(prec=40)))
 
 
@@ -206,8 +212,21 @@ _VALUES: Mapping[ValueType, st.SearchStrategy[Any]] = {
     BOOLEAN: st.booleans(),
     DATE: _DATES,
     TIMESTAMP: _MOMENTS,
-    **{each: _decimals(each) for each in (*FEATURES.values(), *INPUTS.values()) if isinstance(each, DecimalType)},
+    TIMESTAMP_UTC: _MOMENTS.map(lambda moment: moment.replace(tzinfo=timezone.utc)),
+    FloatType(32): st.sampled_from([0.0, -0.0, 0.1, 3.4e38, math.nan, math.inf]) | st.floats(width=32),
 }
+
+
+def values_of(value_type: ValueType) -> st.SearchStrategy[Any]:
+    """Values of a type, the awkward ones often."""
+    if value_type in _VALUES:
+        return _VALUES[value_type]
+    if isinstance(value_type, DecimalType):
+        return _decimals(value_type)
+    assert isinstance(value_type, IntegerType)
+    greatest = 2 ** (value_type.bits - value_type.signed) - 1
+    least = -greatest - 1 if value_type.signed else 0
+    return st.sampled_from([least, 0, 1, greatest, greatest // 2, greatest // 2 + 1]) | st.integers(least, greatest)
 
 
 @dataclass(frozen=True)
@@ -232,7 +251,7 @@ def some_rows(draw: st.DrawFn, most: int = 8) -> Rows:
     """A few rows, nulls among their values."""
     count = draw(st.integers(1, most))
     columns = {
-        name: draw(st.lists(st.none() | _VALUES[value_type], min_size=count, max_size=count))
+        name: draw(st.lists(st.none() | values_of(value_type), min_size=count, max_size=count))
         for name, value_type in {**FEATURES, **INPUTS}.items()
     }
     return Rows(columns, draw(st.lists(_MOMENTS, min_size=count, max_size=count)))

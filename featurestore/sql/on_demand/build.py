@@ -15,7 +15,6 @@ from featurestore.errors import RequestError
 from featurestore.registry.expressions import Expression, Operation
 from featurestore.registry.value_types import (
     STRING,
-    TIMESTAMP,
     DateType,
     DecimalType,
     StringType,
@@ -29,6 +28,7 @@ from featurestore.sql.expressions import is_null, ordered_text
 from .numbers import (
     arithmetic,
     cast_number,
+    cast_unknown,
     divided,
     integer_division,
     negated,
@@ -168,13 +168,15 @@ _NUMBERS = (
 
 
 def _cast(value: exp.Expression, given: ValueType, wanted: ValueType, pieces: Pieces) -> exp.Expression:
-    if isinstance(given, UnresolvedType) or (given == wanted and wanted != STRING):
-        return value if given == wanted else pieces.cast(value, wanted)
+    if isinstance(given, UnresolvedType):
+        return value if given == wanted else cast_unknown(value, wanted, pieces)
+    if given == wanted and wanted != STRING:
+        return value
     if wanted == STRING and not isinstance(given, DateType):
         if isinstance(given, DecimalType):
             # It is written with all digits of its type, which a column need not have kept, and a zero before the point.
             value = pieces.cast(value, DecimalType(max(given.precision, given.scale + 1), given.scale))
         return pieces.cast(value, STRING)
-    if isinstance(given, DateType | TimestampType) or wanted == TIMESTAMP:
+    if isinstance(given, DateType | TimestampType) or isinstance(wanted, TimestampType):
         return cast_time(value, given, wanted, pieces)
     return cast_number(value, given, wanted, pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from sqlglot import exp
 
@@ -293,7 +293,7 @@ def cast_number(value: exp.Expression, given: ValueType, wanted: ValueType, piec
     match given, wanted:
         case IntegerType(), DecimalType(precision, scale) if precision - scale < _digits(given):
             return _checked_decimal(value, DecimalType(_digits(given), 0), wanted, pieces)
-        case IntegerType(bits), IntegerType(fewer) if fewer < bits:
+        case IntegerType(bits, has_sign), IntegerType(fewer) if fewer < bits or (not has_sign and fewer == bits):
             return pieces.integer(value, fewer)
         case BooleanType(), IntegerType():
             return exp.cast(exp.cast(value, exp.DType.INT), BIGINT)
@@ -308,6 +308,17 @@ def cast_number(value: exp.Expression, given: ValueType, wanted: ValueType, piec
         case FloatType(), DecimalType():
             return pieces.named([value], lambda number: _float_as_decimal(number, wanted, pieces))
     return pieces.cast(value, wanted)
+
+
+def cast_unknown(value: exp.Expression, wanted: ValueType, pieces: Pieces) -> exp.Expression:
+    """A cast of what has no type that anybody knows, such as a number of any number of digits; null where it is too large."""
+    if not isinstance(wanted, IntegerType | DecimalType):
+        return pieces.cast(value, wanted)
+    number = value if pieces.dialect.try_cast else exp.cast(value, exp.DType.DECIMAL)
+    if isinstance(wanted, IntegerType):
+        return pieces.integer(number, wanted.bits)
+    greatest = format(Decimal(10**wanted.precision - 1).scaleb(-wanted.scale, Context(prec=wanted.precision)), "f")
+    return pieces.fitting(number, wanted, f"-{greatest}", greatest)
 
 
 def _digits(integer: IntegerType) -> int:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlglot import exp
 
 from featurestore.registry.expressions import Expression, Operation
-from featurestore.sql.dialects import Dialect
 
 from .pieces import Pieces, call, when
 
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_NAMES: Mapping[str, Mapping[Operation, str]] = {
-    "clickhouse": {Operation.LENGTH: "lengthUTF8", Operation.SUBSTRING: "substringUTF8", Operation.RIGHT: "rightUTF8"},
-}
 _SIDES = {Operation.LTRIM: "LEADING", Operation.RTRIM: "TRAILING", Operation.TRIM: "BOTH"}
 
 
 def text_function(node: Expression, operands: list[exp.Expression], pieces: Pieces) -> exp.Expression:
     """One of them."""
-    dialect = pieces.dialect
     match node.operation:
         case Operation.LOWER | Operation.UPPER:
             letters = [exp.Literal.string(each) for each in (_UPPER, _UPPER.lower())]
@@ -28,18 +21,18 @@ def text_function(node: Expression, operands: list[exp.Expression], pieces: Piec
         case Operation.TRIM | Operation.LTRIM | Operation.RTRIM:
             return exp.Trim(this=operands[0], expression=exp.Literal.string(" "), position=_SIDES[node.operation])
         case Operation.LENGTH:
-            return exp.cast(call(_name(node.operation, dialect), operands[0]), exp.DType.BIGINT)
+            return exp.cast(call("LENGTH", operands[0]), exp.DType.BIGINT)
         case Operation.SUBSTRING | Operation.RIGHT:
             places = [exp.Literal.number(operand.text or 0) for operand in node.operands[1:]]
-            return call(_name(node.operation, dialect), operands[0], *places)
+            return call(node.operation.name, operands[0], *places)
         case Operation.CONCAT:
             return exp.DPipe(this=operands[0], expression=operands[1])
         case Operation.REPLACE:
             return _replaced(node, operands, pieces)
         case Operation.STARTS_WITH:
-            return pieces.named(operands, lambda text, part: exp.EQ(this=_first(text, part, dialect), expression=part.copy()))
+            return pieces.named(operands, lambda text, part: exp.EQ(this=_first(text, part), expression=part.copy()))
         case Operation.ENDS_WITH:
-            return pieces.named(operands, lambda text, part: exp.EQ(this=_last(text, part, dialect), expression=part.copy()))
+            return pieces.named(operands, lambda text, part: exp.EQ(this=_last(text, part), expression=part.copy()))
     return exp.GT(this=exp.StrPosition(this=operands[0], substr=operands[1]), expression=exp.Literal.number(0))
 
 
@@ -57,14 +50,10 @@ def _replaced(node: Expression, operands: list[exp.Expression], pieces: Pieces) 
     return pieces.named(operands, made)
 
 
-def _first(text: exp.Expression, part: exp.Expression, dialect: Dialect) -> exp.Expression:
-    length = exp.cast(call(_name(Operation.LENGTH, dialect), part), exp.DType.INT)
-    return call(_name(Operation.SUBSTRING, dialect), text.copy(), exp.Literal.number(1), length)
+def _first(text: exp.Expression, part: exp.Expression) -> exp.Expression:
+    length = exp.cast(call("LENGTH", part), exp.DType.INT)
+    return call("SUBSTRING", text.copy(), exp.Literal.number(1), length)
 
 
-def _last(text: exp.Expression, part: exp.Expression, dialect: Dialect) -> exp.Expression:
-    return call(_name(Operation.RIGHT, dialect), text.copy(), exp.cast(call(_name(Operation.LENGTH, dialect), part), exp.DType.INT))
-
-
-def _name(operation: Operation, dialect: Dialect) -> str:
-    return _NAMES.get(dialect.name, {}).get(operation, operation.name)
+def _last(text: exp.Expression, part: exp.Expression) -> exp.Expression:
+    return call("RIGHT", text.copy(), exp.cast(call("LENGTH", part), exp.DType.INT))

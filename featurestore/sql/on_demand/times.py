@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlglot import exp
 
 from featurestore.registry.expressions import Expression, Operation
-from featurestore.registry.value_types import STRING, TIMESTAMP, DateType, ValueType
+from featurestore.registry.value_types import STRING, TIMESTAMP, DateType, TimestampType, ValueType
 from featurestore.sql.expressions import BIGINT
 from featurestore.sql.instants import earlier, instant, later, microseconds
 
@@ -17,12 +16,11 @@ from .pieces import Pieces, call, grouped, when
 _FIRST, _LAST = "0001-01-01 00:00:00.000000", "9999-12-31 23:59:59.999999"
 _MICROS = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000, "week": 604_800_000_000}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
-_PARTS: Mapping[str, Mapping[str, str]] = {"spark": {"isodow": "dayofweek_iso"}, "databricks": {"isodow": "dayofweek_iso"}}
 
 
 def cast_time(value: exp.Expression, given: ValueType, wanted: ValueType, pieces: Pieces) -> exp.Expression:
     """A cast between dates and timestamps, or of a date to text."""
-    if wanted == TIMESTAMP:
+    if isinstance(wanted, TimestampType):
         return instant(value, given, pieces.dialect)
     return pieces.cast(value, STRING) if isinstance(given, DateType) else exp.cast(value, exp.DType.DATE)
 
@@ -61,8 +59,7 @@ def _part(part: str, moment: exp.Expression, pieces: Pieces) -> exp.Expression:
         return exp.Div(this=micros, expression=pieces.float(1e6), typed=True, safe=False)
     if part == "dow":
         return exp.Mod(this=_part("isodow", moment, pieces), expression=exp.Literal.number(7))
-    word = _PARTS.get(pieces.dialect.name, {}).get(part, part).upper()
-    found: exp.Expression = exp.Extract(this=exp.var(word), expression=moment)
+    found: exp.Expression = exp.Extract(this=exp.var(part.upper()), expression=moment)
     if part == "second":
         found = call("FLOOR", found)
     return exp.cast(found, BIGINT)

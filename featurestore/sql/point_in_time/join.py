@@ -36,6 +36,8 @@ from featurestore.sql.expressions import (
 from featurestore.sql.history import History, HistoryNames, as_known, history_names
 from featurestore.sql.instants import earlier, instant
 
+from .on_demand import Places, worked_out
+
 
 class Strategy(str, Enum):
     """How the row that each spine row sees is found."""
@@ -225,16 +227,21 @@ def _answer(join: PointInTimeJoin, names: SpineNames, dialect: Dialect) -> exp.S
 
 
 def _outputs(join: PointInTimeJoin, requested: RequestedView, values: str, names: SpineNames, dialect: Dialect) -> Iterator[exp.Expression]:
-    from .on_demand import Places, worked_out
-
+    places = _places(join.spine, requested.read, values, names)
     for feature, name in zip(requested.features, requested.output_names, strict=True):
         if feature.on_demand is not None:
-            yield named(worked_out(feature.on_demand, Places(join.spine, names.spine, requested.read, values), dialect), name)
+            yield named(worked_out(feature.on_demand, places, dialect), name)
         elif join.boxed and is_nested(feature.value_type):
             seen = exp.If(this=not_null(column(names.row_number, values)), true=exp.array(column(name, values)))
             yield named(exp.Case(ifs=[seen], default=exp.array()), name)
         else:
             yield column(name, values)
+
+
+def _places(spine: Spine, read: RequestedView, values: str, names: SpineNames) -> Places:
+    types = {each.name: each.value_type for each in spine.columns}
+    outputs = {feature.name: output for feature, output in zip(read.features, read.output_names, strict=True)}
+    return Places(types, spine.event_timestamp, names.spine, outputs, values)
 
 
 def _matched(scope: ViewScope) -> list[NamedQuery]:

@@ -4,40 +4,42 @@ nulls where it sees none, and over the inputs and the instant of the spine's own
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from featurestore.registry.expressions import Expression, OnDemand, Operation
-from featurestore.registry.registry import RequestedView
+from featurestore.registry.value_types import ValueType
 from featurestore.sql.dialects import Dialect
 from featurestore.sql.expressions import column
 from featurestore.sql.instants import instant
 from featurestore.sql.on_demand.build import cast_sql, expression_sql
 
-from .join import Spine
-
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where in the answer's SELECT an expression finds what it needs."""
+    """Where in the answer's SELECT the expressions of one view find what they need."""
 
-    spine: Spine
+    spine: Mapping[str, ValueType]
+    """The types of the spine's columns, by name."""
+
+    event_timestamp: str
     spine_cte: str
-    read: RequestedView
+    outputs: Mapping[str, str]
+    """What each feature that is read is called in `values_cte`, by its name."""
+
     values_cte: str
 
 
 def worked_out(on_demand: OnDemand, places: Places, dialect: Dialect) -> exp.Expression:
     """A feature on demand: over the values that the asked row sees, or nulls where it sees none, and over columns of the spine."""
-    kept = {feature.name: output for feature, output in zip(places.read.features, places.read.output_names, strict=True)}
-    spine = places.spine
 
     def leaf(node: Expression) -> exp.Expression:
         if node.operation is Operation.FEATURE:
-            return column(kept[node.text or ""], places.values_cte)
-        name = spine.event_timestamp if node.operation is Operation.REQUESTED_AT else node.text or ""
-        given, place = spine.column(name).value_type, column(name, places.spine_cte)
+            return column(places.outputs[node.text or ""], places.values_cte)
+        name = places.event_timestamp if node.operation is Operation.REQUESTED_AT else node.text or ""
+        given, place = places.spine[name], column(name, places.spine_cte)
         if node.operation is Operation.REQUESTED_AT:
             return instant(place, given, dialect)
         return cast_sql(place, given, node.value_type, dialect)
