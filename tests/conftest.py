@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from warehouses import WAREHOUSES, RunningWarehouse
 
 
 def pytest_configure() -> None:
-    """Every test brings a profile of its own, whatever dbt is told around here."""
+    """Every test brings a profile of its own, whatever dbt is told around here, and however busy the machine is."""
     for name in [name for name in os.environ if name.startswith("DBT_")]:
         del os.environ[name]
+    # How long an example takes is told by what else the machine does.
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 
 @pytest.fixture(

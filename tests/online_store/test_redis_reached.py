@@ -51,7 +51,7 @@ async def errors_of(url: str) -> list[OnlineStoreError]:
     said.append(caught.value)
     store.close()
     await reader.close()
-    assert monotonic() - started < 10
+    assert monotonic() - started < 60
     for error in said:
         assert not {secret for secret in ("pa55w0rd", "s3cret", "wr0ng") if secret in f"{error} {error!r} {error.__cause__!r}"}
     return said

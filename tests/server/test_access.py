@@ -286,7 +286,7 @@ def test_metrics_take_a_scope_of_their_own_and_tell_nothing_private(client, keys
 
 def test_the_access_log_says_whose_key_it_was(client, keys, server) -> None:
     ask(client, keys["churn"], "churn")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while '"caller":"test"' not in server.log and time.monotonic() < deadline:
         time.sleep(0.05)
     assert '"caller":"test"' in server.log

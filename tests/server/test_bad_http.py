@@ -69,7 +69,7 @@ def test_who_has_sent_everything_and_says_so_still_gets_the_answer(server) -> No
 def _closed_after(port: int, pieces, every: float) -> tuple[float, bytes]:
     """How long the server keeps a connection on which a byte arrives now and then, and what it says at the end."""
     started = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         stop = threading.Event()
 
         def trickle() -> None:
@@ -96,7 +96,7 @@ def _closed_after(port: int, pieces, every: float) -> tuple[float, bytes]:
 
 def test_a_body_that_does_not_come_is_not_waited_for(shop) -> None:
     head, _, body = post(PATH, GOOD).partition(b"\r\n\r\n")
-    with FeatureServer(shop.url, "shop", "--request-timeout", "0.5") as server:
+    with FeatureServer(shop.url, "shop", "--request-timeout", "1") as server:
         (answer,) = exchange(server.port, head + b"\r\n\r\n" + body[:10])
         assert (answer.status, answer.json()["error"]["code"], answer.headers["connection"]) == (408, "timeout", "close")
         (answer,) = exchange(server.port, [head + b"\r\n\r\n", *(body[at : at + 1] for at in range(len(body)))], pause=0.1)
@@ -127,4 +127,4 @@ def test_a_head_that_does_not_come_to_an_end_and_a_connection_without_a_request_
             thread.join()
     assert results["slow"][1].startswith(b"HTTP/1.1 408 ")
     assert results["silent"][1] == b""
-    assert all(0.9 < seconds < 10 for seconds, _ in results.values())
+    assert all(0.9 < seconds < 60 for seconds, _ in results.values())

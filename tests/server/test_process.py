@@ -70,7 +70,7 @@ def test_arrow_is_imported_when_it_is_asked_for(shop: Shop):
 def test_more_requests_than_there_is_room_for_are_turned_away_at_once(shop: Shop, store: redis.Redis):
     with FeatureServer(shop.url, "shop", "--max-concurrency", "1", "--max-queue", "1") as server:
         assert ask(server).status_code == 200
-        store.client_pause(1000)
+        store.client_pause(3000)
         with ThreadPoolExecutor(4) as pool:
             answers = [asking.result() for asking in [pool.submit(ask, server) for _ in range(4)]]
         assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503]
@@ -81,9 +81,9 @@ def test_more_requests_than_there_is_room_for_are_turned_away_at_once(shop: Shop
 
 
 def test_a_request_that_takes_too_long_ends_and_the_next_is_answered(shop: Shop, store: redis.Redis):
-    with FeatureServer(shop.url, "shop", "--request-timeout", "0.3") as server:
+    with FeatureServer(shop.url, "shop", "--request-timeout", "1.5") as server:
         assert ask(server).status_code == 200
-        store.client_pause(800)
+        store.client_pause(3000)
         late = ask(server)
         assert (late.status_code, late.json()["error"]["code"]) == (504, "timeout")
         store.ping()
@@ -114,13 +114,13 @@ def test_a_project_that_nobody_published_is_not_ready(shop: Shop):
 def test_what_is_asked_before_the_end_is_answered(shop: Shop, store: redis.Redis):
     with FeatureServer(shop.url, "shop") as server:
         assert ask(server).status_code == 200
-        store.client_pause(800)
+        store.client_pause(3000)
         with ThreadPoolExecutor(1) as pool:
             asking = pool.submit(ask, server)
-            time.sleep(0.3)
+            time.sleep(1)
             server.process.send_signal(signal.SIGTERM)
             assert asking.result().json()["rows"] == [{"customer_id": 1, "orders_7d": 3, "spent": 9.5, "city": "Riga"}]
-        assert server.process.wait(timeout=10) in (0, -signal.SIGTERM)
+        assert server.process.wait(timeout=60) in (0, -signal.SIGTERM)
         assert '"status":200' in server.log.splitlines()[-1]
 
 
@@ -131,13 +131,15 @@ def test_a_worker_that_dies_is_replaced_and_the_numbers_are_those_of_all(shop: S
             assert ask(server).status_code == 200
             server.client.close()
             server.client = server.new_client()
-        time.sleep(1.5)
         counted = 'featurestore_requests_total{endpoint="/v1/features",service="churn",status="200"} 40.0'
+        deadline = time.monotonic() + 60
+        while counted not in server.client.get("/metrics").text.splitlines() and time.monotonic() < deadline:
+            time.sleep(0.1)
         assert counted in server.client.get("/metrics").text.splitlines()
         before = workers(server)
         assert len(before) == 2
         os.kill(before[0], signal.SIGKILL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(now := set(workers(server)) - {before[0]}) < 2 and time.monotonic() < deadline:
             assert ask_again(server).status_code == 200
             time.sleep(0.1)
