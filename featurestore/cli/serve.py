@@ -16,82 +16,50 @@ from .options import PROJECT_DIR, OnlineStoreUrl, Profile, ProfilesDir, ProjectD
 
 
 def serve(
-    host: Annotated[str | None, typer.Option("--host", help="The address to listen at.  [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="The port to listen at.  [default: 6566]")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", help="Processes that answer requests.  [default: 1]")] = None,
-    max_body_bytes: Annotated[int | None, typer.Option("--max-body-bytes", help="Of a request.  [default: 1048576]")] = None,
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="The address to listen at.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen at.  [default: 6566]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer requests.  [default: 1]")] = None,
+    max_body_bytes: Annotated[int | None, typer.Option(help="Of a request.  [default: 1048576]")] = None,
     max_keys: Annotated[
-        int | None, typer.Option("--max-keys", help="Rows read for one request: entity rows times feature views.  [default: 10000]")
+        int | None, typer.Option(help="Rows read for one request: entity rows times feature views.  [default: 10000]")
     ] = None,
-    request_timeout: Annotated[float | None, typer.Option("--request-timeout", help="Seconds for one request.  [default: 10]")] = None,
-    max_concurrency: Annotated[
-        int | None, typer.Option("--max-concurrency", help="Requests that a worker works at.  [default: 64]")
-    ] = None,
-    max_queue: Annotated[
-        int | None, typer.Option("--max-queue", help="Requests that may wait for that; others get 503.  [default: 256]")
-    ] = None,
-    keep_alive: Annotated[int | None, typer.Option("--keep-alive", help="Seconds that an idle connection stays.  [default: 75]")] = None,
+    request_timeout: Annotated[float | None, typer.Option(help="Seconds for one request.  [default: 10]")] = None,
+    max_concurrency: Annotated[int | None, typer.Option(help="Requests that a worker works at.  [default: 64]")] = None,
+    max_queue: Annotated[int | None, typer.Option(help="Requests that may wait for that; others get 503.  [default: 256]")] = None,
+    keep_alive: Annotated[int | None, typer.Option(help="Seconds that an idle connection stays.  [default: 75]")] = None,
     shutdown_timeout: Annotated[
-        int | None, typer.Option("--shutdown-timeout", help="Seconds that requests may take to end after SIGTERM.  [default: 20]")
+        int | None, typer.Option(help="Seconds that requests may take to end after SIGTERM.  [default: 20]")
     ] = None,
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="No line of JSON on stdout for each request.")] = False,
-    keys_file: Annotated[str | None, typer.Option("--keys-file", help="The file that says which API keys count: see fsdbt keys.")] = None,
-    jwt_issuer: Annotated[str | None, typer.Option("--jwt-issuer", help="Whose tokens count.")] = None,
-    jwt_audience: Annotated[str | None, typer.Option("--jwt-audience", help="For whom they are made.  [default: featurestore]")] = None,
-    jwt_jwks_url: Annotated[str | None, typer.Option("--jwt-jwks-url", help="Where the issuer publishes its keys.")] = None,
-    jwt_public_key: Annotated[str | None, typer.Option("--jwt-public-key", help="Or a file with its public key, in PEM.")] = None,
-    jwt_algorithms: Annotated[
-        str | None, typer.Option("--jwt-algorithms", help="How tokens may be signed.  [default: RS256,ES256]")
-    ] = None,
-    jwt_scope_claim: Annotated[str | None, typer.Option("--jwt-scope-claim", help="Where their scopes stand.  [default: scope]")] = None,
-    jwt_leeway: Annotated[float | None, typer.Option("--jwt-leeway", help="Seconds that clocks may differ by.  [default: 30]")] = None,
-    unguarded: Annotated[str | None, typer.Option("--unguarded", help="Which of metrics,docs are shown without a key.")] = None,
-    tls_cert: Annotated[str | None, typer.Option("--tls-cert", help="The server's certificate, in PEM.")] = None,
-    tls_key: Annotated[str | None, typer.Option("--tls-key", help="Its private key, in PEM.")] = None,
-    tls_client_ca: Annotated[
-        str | None, typer.Option("--tls-client-ca", help="Ask callers for a certificate that one of these authorities signed.")
-    ] = None,
+    keys_file: Annotated[str | None, typer.Option(help="The file that says which API keys count: see fsdbt keys.")] = None,
+    jwt_issuer: Annotated[str | None, typer.Option(help="Whose tokens count.")] = None,
+    jwt_audience: Annotated[str | None, typer.Option(help="For whom they are made.  [default: featurestore]")] = None,
+    jwt_jwks_url: Annotated[str | None, typer.Option(help="Where the issuer publishes its keys.")] = None,
+    jwt_public_key: Annotated[str | None, typer.Option(help="Or a file with its public key, in PEM.")] = None,
+    jwt_algorithms: Annotated[str | None, typer.Option(help="How tokens may be signed.  [default: RS256,ES256]")] = None,
+    jwt_scope_claim: Annotated[str | None, typer.Option(help="Where their scopes stand.  [default: scope]")] = None,
+    jwt_leeway: Annotated[float | None, typer.Option(help="Seconds that clocks may differ by.  [default: 30]")] = None,
+    unguarded: Annotated[str | None, typer.Option(help="Which of metrics,docs are shown without a key.")] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="The server's certificate, in PEM.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="Its private key, in PEM.")] = None,
+    tls_client_ca: Annotated[str | None, typer.Option(help="Ask callers for a certificate that one of these authorities signed.")] = None,
     online_store: OnlineStoreUrl = None,
-    project: Annotated[
-        str | None, typer.Option("--project", help="What the project is called in the online store, instead of its setting.")
-    ] = None,
+    project: Annotated[str | None, typer.Option(help="What the project is called in the online store, instead of its setting.")] = None,
     project_dir: ProjectDir = PROJECT_DIR,
     profiles_dir: ProfilesDir = None,
     profile: Profile = None,
     target: Target = None,
 ) -> None:
     """Answer requests for current feature values over HTTP, until stopped."""
-    from featurestore.server.settings import settings_from, to_environment
+    from featurestore.server.settings import ServerSettings, settings_from, to_environment
 
     if find_spec("uvicorn") is None:
         raise NotInstalledError("uvicorn", "serve", "fsdbt serve")
-    said: dict[str, object] = {
-        "host": host,
-        "port": port,
-        "workers": workers,
-        "max_body_bytes": max_body_bytes,
-        "max_keys": max_keys,
-        "request_timeout": request_timeout,
-        "max_concurrency": max_concurrency,
-        "max_queue": max_queue,
-        "keep_alive": keep_alive,
-        "shutdown_timeout": shutdown_timeout,
-        "keys_file": keys_file,
-        "jwt_issuer": jwt_issuer,
-        "jwt_audience": jwt_audience,
-        "jwt_jwks_url": jwt_jwks_url,
-        "jwt_public_key": jwt_public_key,
-        "jwt_algorithms": jwt_algorithms,
-        "jwt_scope_claim": jwt_scope_claim,
-        "jwt_leeway": jwt_leeway,
-        "unguarded": unguarded,
-        "tls_cert": tls_cert,
-        "tls_key": tls_key,
-        "tls_client_ca": tls_client_ca,
-        "access_log": False if no_access_log else None,
-        "online_store": online_store or os.environ.get("FSDBT_ONLINE_STORE"),
-        "project": project or os.environ.get("FSDBT_PROJECT"),
-    }
+    said = {name: context.params.get(name) for name in ServerSettings.__struct_fields__}
+    said["access_log"] = False if no_access_log else None
+    said["online_store"] = online_store or os.environ.get("FSDBT_ONLINE_STORE")
+    said["project"] = project or os.environ.get("FSDBT_PROJECT")
     if not said["online_store"] or not said["project"]:
         said |= _of_the_project(online_store, project, project_dir, profiles_dir, profile, target)
     environment = {**os.environ, **to_environment(said)}
