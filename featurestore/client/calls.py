@@ -8,7 +8,6 @@ arrived; only the server's own says so. What took too long is not asked again, w
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from featurestore.errors import (
     RequestError,
     error_code,
 )
+from featurestore.serving.json_floats import json_float
 
 FIRST_PAUSE = 0.05
 """Seconds before a call is sent again; twice as long each time."""
@@ -110,7 +110,7 @@ def written(value: Any) -> Any:
     if type(value) in _JSON_HOLDS:
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+        return json_float(value)
     if isinstance(value, Mapping):
         return {name: written(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -14,7 +14,6 @@ language's JSON holds 64 bits.
 
 from __future__ import annotations
 
-import math
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping, Sequence
@@ -40,13 +39,12 @@ from featurestore.registry.value_types import (
     TimeType,
     ValueType,
 )
+from featurestore.serving.json_floats import NOT_IN_JSON, json_float, json_floats
 from featurestore.serving.key_text import parse_key
 from featurestore.serving.lookup import EntityRows
 
 _Convert: TypeAlias = Callable[[Any], Any]
 Rows: TypeAlias = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
-
-_NO_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 _PLAIN_SCALE = 6
 """Python writes a decimal of more places than these with an exponent where it is small."""
@@ -63,8 +61,7 @@ class ColumnWriter:
     def write(self, columns: list[Sequence[Any]]) -> None:
         """Replace, in that list, the columns that an encoder would not write as it should."""
         for place in self._floats:
-            if not _all_finite(columns[place]):
-                columns[place] = [write_float(value) for value in columns[place]]
+            columns[place] = json_floats(columns[place])
         for place, write in self._others:
             columns[place] = [None if value is None else write(value) for value in columns[place]]
 
@@ -100,7 +97,7 @@ def reading(value_type: ValueType) -> _Convert | None:
     """How JSON's form of a value becomes one of that type; what cannot be read stays as it is. None: JSON holds it as it is."""
     match value_type:
         case FloatType():
-            return lambda value: _NO_NUMBERS.get(value, value) if isinstance(value, str) else value
+            return lambda value: NOT_IN_JSON.get(value, value) if isinstance(value, str) else value
         case BytesType():
             return _bytes_read
         case TimeType():
@@ -189,7 +186,7 @@ def value_writer(value_type: ValueType, instants: _Convert | None = None) -> _Co
     """
     match value_type:
         case FloatType():
-            return write_float
+            return json_float
         case DecimalType(scale=scale) if scale > _PLAIN_SCALE:
             return _decimal
         case DateType() | TimestampType():
@@ -203,21 +200,6 @@ def value_writer(value_type: ValueType, instants: _Convert | None = None) -> _Co
     return None
 
 
-def _all_finite(values: Sequence[float | None]) -> bool:
-    """Whether every value is finite or null: a sum is finite only where all it is made of is, and is one pass in C."""
-    try:
-        return math.isfinite(sum(values))  # type: ignore[arg-type]
-    except TypeError:
-        return math.isfinite(sum(filter(None, values)))
-
-
-def write_float(value: float | None) -> float | str | None:
-    """A float, or text where JSON has no number for it."""
-    if value is None or math.isfinite(value):
-        return value
-    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-
-
 def _decimal(value: Decimal) -> str:
     return format(value, "f")
 
@@ -225,8 +207,8 @@ def _decimal(value: Decimal) -> str:
 def _list_writer(item: _Convert | None) -> _Convert | None:
     if item is None:
         return None
-    if item is write_float:
-        return lambda values: values if _all_finite(values) else list(map(write_float, values))
+    if item is json_float:
+        return json_floats
     return lambda values: [None if value is None else item(value) for value in values]
 
 

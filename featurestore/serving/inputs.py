@@ -27,11 +27,10 @@ from featurestore.registry.value_types import (
 )
 from featurestore.timestamps import from_micros
 
+from .json_floats import NOT_IN_JSON
+
 TypedInputs: TypeAlias = Mapping[tuple[str, ValueType], Sequence[Any]]
 """The values of each input, as each type that some view declares it with."""
-
-_NOT_IN_JSON = ("NaN", "Infinity", "-Infinity")
-"""Floats that JSON has no numbers for."""
 
 
 def typed_inputs(needed: Sequence[RequestInput], columns: Mapping[str, Sequence[object]]) -> TypedInputs:
@@ -88,7 +87,7 @@ def _reader(value_type: ValueType) -> tuple[Callable[[Any], Any], str]:
 
 def _float(value: Any) -> float:
     """Any number, as the nearest float."""
-    if isinstance(value, bool | bytes) or (isinstance(value, str) and value not in _NOT_IN_JSON):
+    if isinstance(value, bool | bytes) or (isinstance(value, str) and value not in NOT_IN_JSON):
         raise TypeError
     return float(value)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from math import isfinite
 from typing import Any
 
 import msgspec
 
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.value_types import FloatType, ValueType
-from featurestore.server.json_values import value_writer, write_float
+from featurestore.server.json_values import value_writer
+from featurestore.serving.json_floats import json_floats
 from featurestore.serving.online_features import OnlineFeatures, Status, ViewAnswer
 from featurestore.timestamps import EPOCH, to_micros
 
@@ -90,7 +90,7 @@ def _feature_results(answer: ViewAnswer) -> list[Mapping[str, Any]]:
 
 def _json_column(value_type: ValueType, values: Sequence[Any]) -> Sequence[Any]:
     if isinstance(value_type, FloatType):
-        return values if isfinite(sum(filter(None, values))) else list(map(write_float, values))
+        return json_floats(values)
     write = value_writer(value_type, _seconds)
     return values if write is None else [None if value is None else write(value) for value in values]
 
