@@ -3,8 +3,8 @@
     BARE_ENDPOINT=FILE python benchmarks/bare_endpoint.py PORT
 
 Served by the same uvicorn with the same settings, and with its own httptools protocol: our bounds on what comes before a request are
-ours to pay. What it reads and answers stands in that file: one of some
-hundred lists of keys, as they would be looked up for a request, and always the same answer, of the size of a real one.
+ours to pay. What it reads and answers stands in that file: one of some hundred lists of keys, as they would be looked up for a request,
+and always the same answer, of the size of a real one.
 """
 
 from __future__ import annotations
