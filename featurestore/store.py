@@ -7,7 +7,7 @@ listing touches no warehouse and an online read needs no manifest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from featurestore.config import Settings, load_settings
 from featurestore.dbt.artifacts import Manifest, read_manifest
+from featurestore.dbt.freshness import ManifestFreshness
 from featurestore.dbt.invoke import DbtRuns, project_options, refuse_options_from_environment
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.microbatch import incomplete_models
 from featurestore.dbt.profiles import Target, load_target
 from featurestore.dbt.project import DbtProject, load_project
 from featurestore.dbt.run_results import RunResults, last_publishable_run
-from featurestore.errors import OnlineStoreError, ProjectError, RequestError
+from featurestore.errors import ManifestError, MaterializeError, OnlineStoreError, ProjectError, RequestError
 from featurestore.registry.definitions import Column, FeatureReference, FeatureService, FeatureView, Relation
 from featurestore.registry.registry import Registry, RequestedView
-from featurestore.timestamps import Clock, as_utc, parse_instant, utc_now
+from featurestore.timestamps import Clock, as_utc, parse_duration, parse_instant, utc_now
 
 if TYPE_CHECKING:
     from featurestore.audit.run import AuditReport
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from featurestore.serving.online_features import OnlineFeatures
     from featurestore.serving.push import Pushed
     from featurestore.serving.reader import OnlineFeatureStore
+    from featurestore.status.run import StatusReport
     from featurestore.training.comparison import Comparison
     from featurestore.training.lock import LockedRequest, Origin
     from featurestore.training.retrieval import RetrievalJob
@@ -378,6 +380,37 @@ class FeatureStore:
         audit = Audit(settings.project, self._warehouse, self._store, open_reader, instant, sample, examples)
         return audit.run(self.registry.select(select, exclude))
 
+    def status(
+        self,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        max_lag: timedelta | str | None = None,
+        count: bool = False,
+    ) -> StatusReport:
+        """How every feature view stands: in the warehouse, in the online store, and against dbt's freshness and its TTL.
+
+        Args:
+            select: the views, as for `materialize`. Without any, all that are online.
+            exclude: no views that one of these names.
+            max_lag: an error where now minus the newest event time that is online is longer, like `6 hours`. Beside dbt's freshness.
+            count: count the rows of each view in the online store now, which goes over all its keys. Otherwise the last full run says.
+
+        The report's `level` is the worst that was found. Raises RequestError, WarehouseError, OnlineStoreError.
+        """
+        from featurestore.status.run import Sides, status
+
+        try:
+            limit = parse_duration(max_lag) if isinstance(max_lag, str) else max_lag
+        except ValueError as error:
+            raise RequestError(f"max_lag: {error}") from None
+        try:
+            plan = self.plan(select, exclude)
+        except ManifestError:
+            plan = None  # What dbt ran last is no run that builds.
+        sides = Sides(self.settings.project, self._store, self._warehouse, ManifestFreshness(self._manifest, self.project.target_path))
+        return status(sides, self.registry, self.registry.select(select, exclude), plan, self._clock(), max_lag=limit, count=count)
+
     def changes_since(self, artifacts: str | Path) -> ProjectChanges:
         """What the project as it is does to the features of another state of it, and to whoever uses them.
 
@@ -469,17 +502,24 @@ class FeatureStore:
 
     def _publish(self, plan: MaterializationPlan, progress: Callable[[str, int], None] | None, allow_shrink: bool) -> MaterializationReport:
         from featurestore.materialize.run import run_materialization
+        from featurestore.status.runs import keep_runs
 
-        return run_materialization(
-            plan,
-            registry=self.registry,
-            project=self.settings.project,
-            warehouse=self._warehouse,
-            store=self._store,
-            at=self._clock(),
-            progress=progress,
-            allow_shrink=allow_shrink,
-        )
+        try:
+            report = run_materialization(
+                plan,
+                registry=self.registry,
+                project=self.settings.project,
+                warehouse=self._warehouse,
+                store=self._store,
+                at=self._clock(),
+                progress=progress,
+                allow_shrink=allow_shrink,
+            )
+        except MaterializeError as error:
+            keep_runs(self._store, self.settings.project, error.report)
+            raise
+        keep_runs(self._store, self.settings.project, report)
+        return report
 
     @cached_property
     def _lineage(self) -> ProjectLineage:

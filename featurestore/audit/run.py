@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from featurestore.arrow import arrow_type, python_values
 from featurestore.codec.keys import encode_keys, key_space
 from featurestore.errors import OnlineStoreError
+from featurestore.materialize.drift import keys_served_otherwise, served_otherwise
 from featurestore.materialize.watermarks import Watermark, read_watermarks
 from featurestore.online_store.base import OnlineStore
 from featurestore.registry.definitions import Feature, FeatureReference, FeatureView
@@ -110,9 +111,9 @@ class Audit:
         served = {each.name: each for each in reader.registry.views}.get(view.name)
         if served is None or not served.online:
             return ViewAudit(view.name, 0, (), (f"{view.name} is not served; run `fsdbt materialize`",))
-        if _keys(view) != _keys(served):
-            return ViewAudit(view.name, 0, (), (f"its keys are served as {_keys(served)}, and the project has {_keys(view)}",))
-        features, drift = _comparable(view, served)
+        if (other_keys := keys_served_otherwise(view, served)) is not None:
+            return ViewAudit(view.name, 0, (), (other_keys,))
+        features, drift = served_otherwise(view, served)
         asked = _Asked(
             view, features, reader, {each.name: Tally(FeatureReference(view.name, each.name), self.examples) for each in features}
         )
@@ -200,33 +201,6 @@ def _once(asked: _Asked, batch: pa.RecordBatch) -> pa.RecordBatch:
         new.append(text not in asked.seen)
         asked.seen.add(text)
     return batch.filter(pa.array(new, pa.bool_()))
-
-
-def _keys(view: FeatureView) -> str:
-    return ", ".join(f"{key.name} {key.value_type}" for key in view.join_keys)
-
-
-def _comparable(view: FeatureView, served: FeatureView) -> tuple[tuple[Feature, ...], tuple[str, ...]]:
-    """The features that are served as the project declares them, and in words what is not."""
-    drift: list[str] = []
-    features: list[Feature] = []
-    for feature in view.features:
-        there = served.feature(feature.name)
-        if there is None:
-            drift.append(f"{feature.name} is not served yet")
-        elif there.value_type != feature.value_type:
-            drift.append(f"{feature.name} is served as {there.value_type}, and the project has {feature.value_type}")
-        else:
-            features.append(feature)
-    drift += [
-        f"{feature.name} is still served, and the project has it no more"
-        for feature in served.features
-        if view.feature(feature.name) is None
-    ]
-    for name in ("ttl", "available_after", "late_data", "exact_for"):
-        if getattr(view, name) != getattr(served, name):
-            drift.append(f"{name} is served as {getattr(served, name)}, and the project has {getattr(view, name)}")
-    return tuple(features), tuple(drift)
 
 
 def _instants(column: pa.Array) -> list[datetime | None]:

@@ -19,6 +19,7 @@ from .push import push
 from .serve import serve
 from .show import show
 from .sql import sql
+from .status import status
 from .train import train
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ for name, command in (
     ("get", get),
     ("push", push),
     ("serve", serve),
+    ("status", status),
     ("audit", audit),
     ("config", config),
 ):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from typing import Literal
+
+import typer
 
 from featurestore.timestamps import format_duration
 
@@ -19,14 +23,28 @@ def write_json(value: object) -> None:
     sys.stdout.write("\n")
 
 
-def write_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows on stdout, in columns as wide as they need, numbers to the right."""
+Colour = Literal["green", "yellow", "red"]
+
+
+def write_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], colour: Callable[[int, int], Colour | None] | None = None
+) -> None:
+    """Rows on stdout, in columns as wide as they need, numbers to the right.
+
+    Args:
+        colour: of the cell in that row and column; on a terminal only, and not where NO_COLOR is set.
+    """
     table = [tuple(row) for row in rows]
     texts = [tuple(map(cell, row)) for row in table]
     widths = [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
     numeric = [bool(table) and all(_is_number(row[position]) for row in table) for position in range(len(headers))]
-    for line in (headers, *texts):
-        cells = (text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True))
+    coloured = colour if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else None
+    for number, line in enumerate((headers, *texts), start=-1):
+        cells = [text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True)]
+        cells[-1] = cells[-1].rstrip()
+        if coloured is not None and number >= 0:
+            shades = (coloured(number, column) for column in range(len(cells)))
+            cells = [typer.style(text, fg=shade) if shade else text for text, shade in zip(cells, shades, strict=True)]
         print("  ".join(cells).rstrip())
 
 

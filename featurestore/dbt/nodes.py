@@ -53,6 +53,19 @@ class Contract(msgspec.Struct, frozen=True, gc=False):
     enforced: bool | None = False
 
 
+class Period(msgspec.Struct, frozen=True, gc=False):
+    count: Any = None
+    period: str | None = None
+
+
+class FreshnessNode(msgspec.Struct, frozen=True, gc=False):
+    """How old the newest rows of a source may be, or how long a model is left as it is."""
+
+    warn_after: Period | None = None
+    error_after: Period | None = None
+    build_after: Period | None = None
+
+
 class NodeConfig(msgspec.Struct, frozen=True, gc=False):
     enabled: Any = True
     materialized: str | None = None
@@ -71,6 +84,7 @@ class NodeConfig(msgspec.Struct, frozen=True, gc=False):
     strategy: str | None = None
     updated_at: Any = None
     check_cols: Any = None
+    freshness: FreshnessNode | None = None
 
 
 class DependsOn(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +116,8 @@ class Node(msgspec.Struct, frozen=True):
     identifier: str | None = None
     relation_name: str | None = None
     description: str | None = None
+    source_name: str | None = None
+    node_freshness: FreshnessNode | None = msgspec.field(name="freshness", default=None)
     node_config: NodeConfig | None = msgspec.field(name="config", default=None)
     unrendered_config: msgspec.Raw = msgspec.Raw()
     node_meta: dict[str, Any] | None = msgspec.field(name="meta", default=None)
@@ -132,6 +148,10 @@ class Node(msgspec.Struct, frozen=True):
     @property
     def tags(self) -> tuple[str, ...]:
         return as_texts(self.node_tags if self.node_tags is not None else self.config.tags)
+
+    @property
+    def freshness(self) -> FreshnessNode:
+        return self.node_freshness or self.config.freshness or FreshnessNode()
 
     @property
     def relation(self) -> Relation:
