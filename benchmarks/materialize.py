@@ -34,8 +34,9 @@ from redis_server import RedisServer
 from featurestore.codec.encode import EncodedBatch, RowEncoder
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.redis import RedisStore
+from featurestore.online_store.redis_commands import write_steps
 from featurestore.online_store.redis_scripts import WRITE
-from featurestore.online_store.redis_work import write_commands
+from featurestore.online_store.redis_work import Writing
 
 
 def main() -> None:
@@ -59,8 +60,8 @@ def measure(server: RedisServer, rows: list[list[pa.RecordBatch]], count: int, r
     """Rows per second and Redis' microseconds per row of each way, from runs that took turns."""
     encoded = [encoder.encode(batch) for encoder, view_rows in zip(encoders(1), rows, strict=True) for batch in view_rows]
     sets = [plain_sets(batch) for batch in encoded]
-    commands = [b"".join(b"".join(command) for command in write_commands(batch, WriteMode.NEWEST_WINS, None)) for batch in encoded]
-    answers = sum(1 for batch in encoded for _ in write_commands(batch, WriteMode.NEWEST_WINS, None))
+    commands = [b"".join(b"".join(command) for command in write_commands(batch)) for batch in encoded]
+    answers = sum(1 for batch in encoded for _ in write_steps(batch))
     store = RedisStore(server.socket_url if over_socket else server.url)
     ways: dict[str, Callable[[], None]] = {
         "SET": lambda: send(server, over_socket, sets, count),
@@ -111,6 +112,12 @@ def ahead(encoder: RowEncoder, rows: list[pa.RecordBatch]) -> Iterator[EncodedBa
             ready, coming = coming.result(), thread.submit(encoder.encode, batch)
             yield ready
         yield coming.result()
+
+
+def write_commands(rows: EncodedBatch) -> Iterator[tuple[bytes | memoryview, ...]]:
+    """As the product sends them, each as the parts to send one after the other."""
+    work = Writing(rows, WriteMode.NEWEST_WINS, None)
+    return (work.command(members) for members in write_steps(rows))
 
 
 def plain_sets(rows: EncodedBatch) -> bytes:

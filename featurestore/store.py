@@ -92,7 +92,7 @@ class FeatureStore:
 
     def close(self) -> None:
         """Give up the connections to the online store. The warehouse is opened for each job and closed after it."""
-        for opened in ("_store", "_reader"):
+        for opened in ("_store", "_patient_store", "_reader"):
             if opened in self.__dict__:
                 self.__dict__.pop(opened).close()
 
@@ -510,7 +510,7 @@ class FeatureStore:
                 registry=self.registry,
                 project=self.settings.project,
                 warehouse=self._warehouse,
-                store=self._store,
+                store=self._patient_store,
                 at=self._clock(),
                 progress=progress,
                 allow_shrink=allow_shrink,
@@ -539,9 +539,17 @@ class FeatureStore:
 
     @cached_property
     def _store(self) -> OnlineStore:
+        """For questions, and small notes: where it cannot be reached, that is said at once."""
         from featurestore.online_store.connect import open_store
 
         return open_store(self.settings.online_store, self.project.directory)
+
+    @cached_property
+    def _patient_store(self) -> OnlineStore:
+        """For what takes long and would have to begin anew."""
+        from featurestore.online_store.connect import PATIENCE_OF_A_RUN, open_store
+
+        return open_store(self.settings.online_store, self.project.directory, patience=PATIENCE_OF_A_RUN)
 
     @property
     def _backfill_progress(self) -> ProgressFile:

@@ -71,10 +71,10 @@ def write_spaces(project: str, view: FeatureView, documents: Sequence[bytes | No
     Args:
         documents: the contents of `version_documents`, as they are now.
 
-    None where another version is served by now than the view's record says: the snapshot is to be read again.
+    None where another version is served by now than the view's record says, or none: the snapshot is to be read again.
     """
     watermark, building = documents
-    if watermark is not None and msgspec.json.decode(watermark, type=_Served).key_version != view.key_version:
+    if watermark is None or msgspec.json.decode(watermark, type=_Served).key_version != view.key_version:
         return None
     spaces = [key_space(project, view)]
     if building is not None:

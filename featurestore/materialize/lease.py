@@ -200,6 +200,7 @@ def running(store: OnlineStore, project: str, views: list[str]) -> Mapping[str, 
 def _acquired(store: OnlineStore, project: str, view: str, above: int, lasts: int) -> HeldLease:
     name = document_name(view)
     seen: Lease | None = None
+    longest = time.monotonic() + 2 * max(lasts, duration_micros(LEASE)) / 1e6
     while True:
         (content,) = store.read_documents(project, [name])
         there, now = _read(content), store.time(project)
@@ -211,6 +212,12 @@ def _acquired(store: OnlineStore, project: str, view: str, above: int, lasts: in
                 return HeldLease(project, view, mine, lasts, _renewed=time.monotonic())
         elif seen is not None and seen != there:
             raise LeaseError(f"another run is publishing it, {there}. Nothing was written; run this again when that one is done.")
+        elif time.monotonic() > longest:
+            raise LeaseError(
+                f"a run that was killed, {there}, keeps it for {(there.expires_at - now) / 1e6:.0f} seconds more by the clock of the "
+                "online store, which was set back meanwhile. Nothing was written. Set the clocks of its servers by NTP, or run this again "
+                "then."
+            )
         else:
             seen = there
             time.sleep(min(lasts / LOOKS_PER_LEASE, there.expires_at - now + 1) / 1e6)

@@ -7,6 +7,8 @@ rows are those of one run, so writing them again leaves what was there.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,9 +20,9 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from featurestore.codec.encode import RowEncoder
-from featurestore.errors import WrittenTooLateError
+from featurestore.errors import OnlineStoreError, WrittenTooLateError
 from featurestore.online_store.base import EncodedRows, OnlineStore, WriteMode
-from featurestore.online_store.connect import open_store
+from featurestore.online_store.connect import PATIENCE_OF_A_RUN, open_store
 from featurestore.registry.definitions import FeatureView
 from featurestore.timestamps import FIRST_INSTANT, LAST_INSTANT, from_micros
 from featurestore.warehouse.base import MapsBatches, WarehouseSession
@@ -67,12 +69,21 @@ class Publication:
 
     def _write_part(self, rows: EncodedRows, store: OnlineStore) -> None:
         self.lease.check(store)
+        renewed = -math.inf
         while True:
             try:
                 store.write(rows, self.mode, horizon=self.horizon, expires_after=self.expires_after, until=self.lease.until)
                 return
             except WrittenTooLateError:
+                lasts = self.lease.lasts / 1e6
+                if time.monotonic() - renewed < lasts:
+                    raise OnlineStoreError(
+                        f"Rows came too late, though the lease was renewed less than the {lasts:g} seconds ago for which it lasts: the "
+                        "clock of a server that holds rows is ahead of the clock of the one that holds the project's documents. Set the "
+                        "clocks of the online store's servers by NTP, then run this again."
+                    ) from None
                 # Held up on the way. As long as nobody else came, that does no harm.
+                renewed = time.monotonic()
                 self.lease.renew(store)
 
 
@@ -105,7 +116,7 @@ def published(session: WarehouseSession, statement: exp.Query, publication: Publ
 
 @cache
 def _store_of_this_process(url: str) -> OnlineStore:
-    return open_store(url)
+    return open_store(url, patience=PATIENCE_OF_A_RUN)
 
 
 def instant(scalar: pa.Scalar) -> datetime | None:

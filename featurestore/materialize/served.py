@@ -16,10 +16,10 @@ from featurestore.errors import FeatureStoreError
 from featurestore.online_store.base import OnlineStore
 from featurestore.registry.definitions import FeatureService, FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import to_json
+from featurestore.registry.snapshot import SNAPSHOT, to_json
 
 from .lease import running
-from .state import RETIRED, SNAPSHOT, RetiredSpace, StoreState, retired_document
+from .state import RETIRED, RetiredSpace, StoreState, retired_document
 from .watermarks import fingerprint
 
 
@@ -84,8 +84,13 @@ def announce(store: OnlineStore, project: str, registry: Registry, leaving: Coll
 
 def read_state(store: OnlineStore, project: str, registry: Registry) -> StoreState:
     """How the views that the project has, and those that are served, stand in the store."""
-    served = StoreState.read(store, project, ()).served
-    return StoreState.read(store, project, {view.name: None for view in (*registry.views, *served.views)})
+    names = dict.fromkeys(view.name for view in registry.views)
+    while True:
+        state = StoreState.read(store, project, names)
+        gone = dict.fromkeys(view.name for view in state.served.views if view.name not in names)
+        if not gone:
+            return state
+        names |= gone
 
 
 def views_online(state: StoreState, registry: Registry) -> dict[str, int]:

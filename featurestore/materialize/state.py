@@ -17,12 +17,9 @@ from featurestore.codec.versions import Building, building_document_name, waterm
 from featurestore.online_store.base import OnlineStore
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import from_json
+from featurestore.registry.snapshot import SNAPSHOT, from_json
 
 from .watermarks import Watermark, decoded
-
-SNAPSHOT = "registry"
-"""The document that readers know the project by."""
 
 RETIRED = "retired"
 """The document that says which key spaces nobody is to read any more, until their rows are gone."""

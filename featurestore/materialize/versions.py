@@ -27,12 +27,12 @@ from featurestore.errors import LeaseError
 from featurestore.online_store.base import OnlineStore, WriteMode
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import HELD_FOR, to_json
+from featurestore.registry.snapshot import HELD_FOR, SNAPSHOT, to_json
 from featurestore.timestamps import as_utc, duration_micros, from_micros
 
 from .lease import HeldLease
 from .served import never_published, read_state, served_registry, views_online
-from .state import RETIRED, SNAPSHOT, RetiredSpace, StoreState, retired_document
+from .state import RETIRED, RetiredSpace, StoreState, retired_document
 from .watermarks import Watermark, written_watermark
 
 KEPT_FOR = HELD_FOR * 2
@@ -89,9 +89,8 @@ def take_over_pushed(
         return 0
     old, new = key_space(project, build.replaces), key_space(project, build.view)
     taken = 0
-    for keys in store.scan(old):
-        rows = zip(keys, store.read(keys), strict=True)
-        ahead = [(_moved(key, old, new), row) for key, row in rows if row is not None and _ahead(row, horizon, sequence)]
+    for rows in store.scan_pushed(old):
+        ahead = [(_moved(key, old, new), row) for key, row in rows if _ahead(row, horizon, sequence)]
         if ahead:
             taken += store.write(PlainRows(ahead), WriteMode.NEWEST_WINS, expires_after=expires_after)
     return taken
@@ -164,8 +163,9 @@ def _gone_at(first: datetime, rows: int) -> datetime:
 
 
 def _ahead(row: bytes, horizon: int | None, sequence: int) -> bool:
+    """Whether a pushed row is ahead of the warehouse."""
     version = row_version(row)
-    return version.pushed and (horizon is None or version.event_time > horizon or version.sequence > sequence)
+    return horizon is None or version.event_time > horizon or version.sequence > sequence
 
 
 def _moved(key: bytes, old: KeySpace, new: KeySpace) -> bytes:

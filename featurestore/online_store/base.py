@@ -103,6 +103,10 @@ class OnlineStore(Protocol):
         """The keys of a key space, some at a time. One that is written or removed meanwhile may be left out, or come twice."""
         ...
 
+    def scan_pushed(self, space: KeySpace) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The pushed rows of a key space, each with its full key, some at a time, as `scan` finds the keys. No other row is fetched."""
+        ...
+
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds."""
         ...

@@ -20,11 +20,17 @@ _HOST = r"(\[[0-9A-Fa-f:.%]*\]|[^\[\]:,]*)(:\d*)?"
 _HOSTS = re.compile(f"{_HOST}(,{_HOST})*", re.ASCII)
 
 
-def open_store(url: str, base_dir: Path | str = ".") -> OnlineStore:
+PATIENCE_OF_A_RUN = 60.0
+"""Seconds for which what writes a whole view tries again: a server is restarted, a network comes back, and an hour's work is not lost."""
+
+
+def open_store(url: str, base_dir: Path | str = ".", *, patience: float = 0.0) -> OnlineStore:
     """The online store at that URL; nothing is reached before it is used.
 
     Args:
         base_dir: the folder that a relative path of `sqlite:///` starts from.
+        patience: seconds for which requests are tried again at the least where the store cannot be reached and the URL does not say for
+            how long. A file waits for other writers in any case.
 
     Raises SettingsError where the URL is none of an online store.
     """
@@ -34,7 +40,7 @@ def open_store(url: str, base_dir: Path | str = ".") -> OnlineStore:
         return EmbeddedStore(_file(url, Path(base_dir)))
     from .redis import RedisStore
 
-    return RedisStore(url)
+    return RedisStore(url, patience)
 
 
 def open_async_store(url: str, base_dir: Path | str = ".") -> AsyncOnlineStore:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from featurestore.codec.keys import KeySpace
 from featurestore.codec.layout import row_version
@@ -125,16 +126,12 @@ class EmbeddedStore:
 
     def scan(self, space: KeySpace) -> Iterator[list[bytes]]:
         """The keys of a key space, some at a time, in their order."""
-        query = f"SELECT key FROM rows WHERE {_IN_SPACE} ORDER BY key LIMIT {KEYS_PER_SCAN}"
-        start, *rest = _bounds(space)
-        while True:
-            with self._reading() as connection:
-                keys = [] if connection is None else [key for (key,) in connection.execute(query, (start, *rest))]
-            if keys:
-                yield keys
-            if len(keys) < KEYS_PER_SCAN:
-                return
-            start = keys[-1] + b"\x00"
+        for found in self._scanned("key", _IN_SPACE, space):
+            yield [key for (key,) in found]
+
+    def scan_pushed(self, space: KeySpace) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The pushed rows of a key space, each with its key, some at a time."""
+        yield from self._scanned("key, row", f"{_IN_SPACE} AND sequence % 2 = 1", space)
 
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds."""
@@ -213,6 +210,19 @@ class EmbeddedStore:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+    def _scanned(self, columns: str, condition: str, space: KeySpace) -> Iterator[list[Any]]:
+        """What is in a key space and meets a condition, some at a time: the key first, in whose order they come."""
+        query = f"SELECT {columns} FROM rows WHERE {condition} ORDER BY key LIMIT {KEYS_PER_SCAN}"
+        start, *rest = _bounds(space)
+        while True:
+            with self._reading() as connection:
+                found = [] if connection is None else connection.execute(query, (start, *rest)).fetchall()
+            if found:
+                yield found
+            if len(found) < KEYS_PER_SCAN:
+                return
+            start = found[-1][0] + b"\x00"
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:

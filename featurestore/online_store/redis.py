@@ -20,7 +20,7 @@ from .redis_commands import documents_key, hmget, hset, mget, packed, sequence_k
 from .redis_connections import AsyncServers, Servers
 from .redis_holders import holders, kept
 from .redis_routes import FAILURES
-from .redis_scan import Sweep, keys_counted, let_go, older_removed
+from .redis_scan import Sweep, keys_counted, let_go, older_removed, pushed_rows
 from .redis_steps import Knowledge
 from .redis_url import parse_redis_url
 from .redis_work import answered, documents_exchanged, rows_read, rows_written
@@ -29,10 +29,10 @@ from .redis_work import answered, documents_exchanged, rows_read, rows_written
 class RedisStore:
     """An `OnlineStore` in Redis. May be shared by threads."""
 
-    def __init__(self, url: str) -> None:
-        """Args: url: as `redis_url` has it; nothing is reached before the store is used."""
+    def __init__(self, url: str, patience: float = 0.0) -> None:
+        """Nothing is reached before the store is used. Args: as for `redis_url.parse_redis_url`."""
         self._url = url
-        parsed = parse_redis_url(url)
+        parsed = parse_redis_url(url, patience)
         self._servers, self._knowledge = Servers(parsed), Knowledge.of(parsed)
         self._reads, self._writes = parsed.retry_reads_for, parsed.retry_writes_for
 
@@ -81,6 +81,12 @@ class RedisStore:
         sweep = Sweep(space, self._knowledge)
         while (keys := self._servers.run(sweep.next_keys())) is not None:
             yield keys
+
+    def scan_pushed(self, space: KeySpace) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The pushed rows of a key space, each with its key, some at a time. The other rows stay where they are."""
+        for keys in self.scan(space):
+            if rows := self._servers.run(pushed_rows(keys, self._knowledge)):
+                yield rows
 
     def count(self, space: KeySpace) -> int:
         """How many rows a key space holds; some may count twice while rows are being removed or slots move."""

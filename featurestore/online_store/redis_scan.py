@@ -7,6 +7,8 @@ nothing to its successor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from featurestore.codec.keys import KeySpace
 
 from .redis_commands import packed, scan
@@ -15,7 +17,7 @@ from .redis_errands import carried_out
 from .redis_routes import Routes, moving_slots
 from .redis_steps import Knowledge, Patience, Steps
 from .redis_url import Server, Topology
-from .redis_work import Expiring, Removing, errands_for, single_errands
+from .redis_work import Expiring, Pushed, Removing, errands_for, single_errands
 
 KEYS_PER_SCAN = 1000
 PASSES = 3
@@ -27,7 +29,8 @@ class Sweep:
 
     def __init__(self, space: KeySpace, knowledge: Knowledge) -> None:
         self._space, self._knowledge = space, knowledge
-        self._patience = Patience(knowledge.url, knowledge.url.retry_writes_for)
+        self._trouble: dict[Server, Patience] = {}
+        """With each server that did not answer when it was asked last. One that answers again has all of our patience the next time."""
         self._left: list[Server] | None = None
         self._cursor = b"0"
         self._routes, self._moving = Routes(()), False
@@ -51,8 +54,9 @@ class Sweep:
             answer = yield from asked(server, scan(self._space, self._cursor, KEYS_PER_SCAN), self._knowledge)
             if isinstance(answer, Exception):
                 self._left, self._cursor = None, b"0"
-                yield self._patience.pause(server, answer)
+                yield self._trouble.setdefault(server, self._patience()).pause(server, answer)
                 continue
+            self._trouble.pop(server, None)
             self._cursor, keys = answer
             if self._cursor == b"0":
                 self._left.pop()
@@ -71,8 +75,9 @@ class Sweep:
         knowledge = self._knowledge
         if knowledge.url.topology is Topology.SINGLE and knowledge.routes is not None:
             return knowledge.routes, False
+        patience = self._patience()
         while True:
-            routes = yield from found(knowledge, self._patience)
+            routes = yield from found(knowledge, patience)
             if knowledge.url.topology is not Topology.CLUSTER:
                 return routes, False
             moving, trouble = False, None
@@ -84,7 +89,17 @@ class Sweep:
                 moving = moving or moving_slots(answer)
             if trouble is None:
                 return routes, moving
-            yield self._patience.pause(*trouble)
+            yield patience.pause(*trouble)
+
+    def _patience(self) -> Patience:
+        return Patience(self._knowledge.url, self._knowledge.url.retry_writes_for)
+
+
+def pushed_rows(keys: Sequence[bytes], knowledge: Knowledge) -> Steps[list[tuple[bytes, bytes]]]:
+    """Those of the keys under which a pushed row is, each with that row."""
+    work = Pushed(keys)
+    yield from carried_out(work, errands_for(keys, knowledge), knowledge, knowledge.url.retry_writes_for)
+    return work.rows
 
 
 def keys_counted(space: KeySpace, knowledge: Knowledge) -> Steps[int]:

@@ -69,6 +69,17 @@ if #gone == 0 then return 0 end
 return redis.call('UNLINK', unpack(gone))
 """
 
+PUSHED = """
+local found = {}
+for i, row in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if row and struct.unpack('>I4', row, 14) % 2 == 1 then
+    found[#found + 1] = i
+    found[#found + 1] = row
+  end
+end
+return found
+"""
+
 EXPIRE = """
 local first, gap = tonumber(ARGV[1]), tonumber(ARGV[2])
 local count = 0

@@ -87,8 +87,12 @@ class RedisUrl:
     """Seconds."""
 
 
-def parse_redis_url(url: str) -> RedisUrl:
-    """What that URL says. Raises SettingsError, which quotes none of it: what cannot be understood may be a piece of a password."""
+def parse_redis_url(url: str, patience: float = 0.0) -> RedisUrl:
+    """What that URL says. Raises SettingsError, which quotes none of it: what cannot be understood may be a piece of a password.
+
+    Args:
+        patience: seconds for which requests are tried again at the least, where the URL does not say for how long.
+    """
     matched = _URL.fullmatch(url)
     if matched is None or matched["scheme"] not in SCHEMES:
         raise _unreadable()
@@ -110,6 +114,8 @@ def parse_redis_url(url: str) -> RedisUrl:
         options["ssl_check_hostname"] = options.get("ssl_cert_reqs") != "none"
     if not tls and any(name.startswith("ssl_") for name in options):
         raise SettingsError("The online store's URL has options for TLS, but its scheme speaks none. Write rediss:// instead of redis://.")
+    if matched["scheme"] == "unix" and "socket_keepalive" in options:
+        raise SettingsError("The online store's URL has the option socket_keepalive, which a socket file has no use for. Leave it out.")
     return RedisUrl(
         topology=topology,
         servers=_servers(topology, matched["scheme"], matched["hosts"], matched["path"] or ""),
@@ -117,8 +123,8 @@ def parse_redis_url(url: str) -> RedisUrl:
         tls=tls,
         login=login,
         sentinel_login=sentinel_login,
-        retry_reads_for=options.pop("retry_reads_for", READS_RETRIED_FOR if several else 0.0),
-        retry_writes_for=options.pop("retry_writes_for", WRITES_RETRIED_FOR if several else 0.0),
+        retry_reads_for=options.pop("retry_reads_for", max(patience, READS_RETRIED_FOR if several else 0.0)),
+        retry_writes_for=options.pop("retry_writes_for", max(patience, WRITES_RETRIED_FOR if several else 0.0)),
         options=timeouts | options,
     )
 

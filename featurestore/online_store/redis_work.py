@@ -13,7 +13,7 @@ from featurestore.errors import WrittenTooLateError
 from .base import EncodedRows, WriteMode
 from .redis_commands import bulk, digest, documents_key, evalsha, hmget, mget, packed, slot_of, write_steps
 from .redis_errands import Errand, carried_out
-from .redis_scripts import EXCHANGE, EXPIRE, REMOVE_OLDER, WRITE
+from .redis_scripts import EXCHANGE, EXPIRE, PUSHED, REMOVE_OLDER, WRITE
 from .redis_steps import Knowledge, Steps
 from .redis_url import Topology
 
@@ -100,6 +100,24 @@ class Removing:
         self.removed += answer
 
 
+class Pushed:
+    """Keys of which those are wanted that hold a pushed row, with the row. Work for `carried_out`."""
+
+    script = PUSHED
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = keys
+        self.rows: list[tuple[bytes, bytes]] = []
+
+    def command(self, members: Sequence[int]) -> tuple[bytes]:
+        """The script over those keys."""
+        return (b"".join((evalsha(PUSHED, len(members), 0), *(bulk(self._keys[member]) for member in members))),)
+
+    def take(self, members: Sequence[int], answer: Sequence[Any]) -> None:
+        """Keep the rows: the server says of each which of the keys it is under, counted from 1."""
+        self.rows += [(self._keys[members[place - 1]], row) for place, row in zip(answer[::2], answer[1::2], strict=True)]
+
+
 class Expiring:
     """Keys whose rows are to go one after the other. Work for `carried_out`."""
 
@@ -165,14 +183,6 @@ def rows_written(
     if work.too_late:
         raise WrittenTooLateError("Rows came to Redis too late to be written.")
     return work.taken
-
-
-def write_commands(
-    rows: EncodedRows, mode: WriteMode, expires_after: int | None = None, horizon: int | None = None
-) -> Iterator[tuple[bytes | memoryview, ...]]:
-    """The commands that write rows where there are no slots, each as the parts to send one after the other."""
-    work = Writing(rows, mode, expires_after, horizon)
-    return (work.command(members) for members in write_steps(rows))
 
 
 def answered(key: str, command: bytes, knowledge: Knowledge, retry_for: float) -> Steps[Any]:

@@ -29,6 +29,9 @@ from .value_types import ValueType, parse_value_type
 
 FORMAT = 4
 
+SNAPSHOT = "registry"
+"""The name under which the online store keeps the document."""
+
 HELD_FOR = timedelta(minutes=1)
 """How long a reader goes by a snapshot before it reads it again."""
 

@@ -15,9 +15,6 @@ from featurestore.registry.snapshot import from_json
 
 from .lookup import OnlineRequest, prepare_request
 
-SNAPSHOT = "registry"
-"""The name under which the store keeps the snapshot."""
-
 MOST_REQUESTS_KEPT = 1024
 
 WantedFeatures: TypeAlias = str | FeatureService | Sequence[str | FeatureReference]

@@ -27,12 +27,12 @@ from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.online_store.connect import open_async_store, open_store, without_secrets
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import HELD_FOR
+from featurestore.registry.snapshot import HELD_FOR, SNAPSHOT
 from featurestore.timestamps import Clock, utc_now
 
 from .lookup import EntityRows, Lookup, OnlineRequest, assemble, plan_lookup, refuse_offline
 from .online_features import OnlineFeatures
-from .published import SNAPSHOT, Published, WantedFeatures
+from .published import Published, WantedFeatures
 from .push import Pushed, PushedRows, check_rows
 from .pushing import Pushing
 from .store_steps import ReadDocuments, ReadRows, StoreStep

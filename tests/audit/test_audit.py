@@ -27,12 +27,11 @@ from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import encode_keys, key_space
 from featurestore.codec.layout import RowSchema, run_sequence
 from featurestore.errors import EntityKeyError
-from featurestore.materialize.served import SNAPSHOT
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.connect import open_store
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import to_json
+from featurestore.registry.snapshot import SNAPSHOT, to_json
 from featurestore.registry.value_types import (
     BOOLEAN,
     BYTES,

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import codec_cases
@@ -19,10 +19,13 @@ from redis_server import RedisServer
 
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import key_space
-from featurestore.errors import LeaseError, WrittenTooLateError
+from featurestore.errors import LeaseError, OnlineStoreError, WrittenTooLateError
+from featurestore.materialize import lease
 from featurestore.materialize.lease import HeldLease, Lease, document_name, leased, running
+from featurestore.materialize.publish import Publication
 from featurestore.online_store.base import OnlineStore, WriteMode
 from featurestore.online_store.connect import open_store
+from featurestore.online_store.embedded import EmbeddedStore
 
 SHORT = timedelta(milliseconds=700)
 
@@ -156,6 +159,40 @@ def test_the_store_itself_refuses_rows_that_come_after_the_lease_ran_out(store: 
         with pytest.raises(WrittenTooLateError):
             store.write(rows, WriteMode.EXACT, until=store.time("shop") - 1)
     assert store.count(key_space("shop", view)) == 2000
+
+
+class Behind(EmbeddedStore):
+    """A store in which the clock beside the documents is behind that beside the rows."""
+
+    def time(self, project: str) -> int:
+        return super().time(project) - 3_600_000_000
+
+
+def test_clocks_that_are_further_apart_than_a_lease_lasts_are_told_of(tmp_path: Path) -> None:
+    view = codec_cases.feature_view()
+    store = Behind(tmp_path / "online.db")
+    with leased(store, "shop", view.name) as held:
+        publication = Publication("shop", view, codec_cases.NOON, held, WriteMode.EXACT, None, None)
+        with pytest.raises(OnlineStoreError, match=r"the clock of a server that holds rows is ahead .* Set the clocks .* by NTP"):
+            list(publication.write([codec_cases.batch_of(view, [{"customer_id": 1}])], store))
+    store.close()
+
+
+def test_a_lease_that_a_clock_set_back_would_keep_for_hours_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "LEASE", SHORT)
+    killed_at = datetime.now(timezone.utc)
+    before, after = (
+        EmbeddedStore(tmp_path / "online.db", clock=lambda: killed_at + timedelta(hours=2)),
+        EmbeddedStore(tmp_path / "online.db"),
+    )
+    left_behind(before)
+    with (
+        pytest.raises(LeaseError, match=r"keeps it for 7\d\d\d seconds more by the clock of the online store"),
+        leased(after, "shop", "orders", lasts=SHORT),
+    ):
+        pass
+    before.close()
+    after.close()
 
 
 def test_of_many_runs_at_once_one_at_a_time_gets_it(store: OnlineStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,11 +14,11 @@ from redis_server import RedisServer
 from warehouses import WAREHOUSES, RunningWarehouse
 
 from featurestore.codec.keys import key_space
-from featurestore.errors import MaterializeError
+from featurestore.errors import MaterializeError, OnlineStoreUnavailableError
 from featurestore.materialize.plan import Mode
 from featurestore.materialize.run import ATTEMPTS, Published
 from featurestore.materialize.watermarks import read_watermarks
-from featurestore.online_store.connect import open_store
+from featurestore.online_store.connect import PATIENCE_OF_A_RUN, open_store
 from featurestore.online_store.redis_commands import documents_key, slot_of
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.value_types import INT64, TIMESTAMP
@@ -142,6 +143,25 @@ def test_a_view_whose_watermark_went_with_its_rows_is_published_as_if_for_the_fi
 
         done = published_and_appended_to(server.url, duckdb, restart)
     assert (done.mode, done.beside) == (Mode.FULL, True)
+
+
+def test_a_run_waits_for_a_server_that_is_away_for_a_while(duckdb: RunningWarehouse) -> None:
+    """As a project's own run opens the store; one that asks a question is told at once that nobody is there."""
+    with RedisServer() as server:
+        project = HistoryProject(duckdb, server.url, ORDERS)
+        project.build(ROWS)
+        patient, asking = open_store(server.url, patience=PATIENCE_OF_A_RUN), open_store(server.url)
+
+        def gone_for_a_while() -> None:
+            server.kill()
+            with pytest.raises(OnlineStoreUnavailableError):
+                asking.read_documents(PROJECT, ["registry"])
+            threading.Timer(0.5, server.start).start()
+
+        project.materialize(at_hour(10), progress=Once(gone_for_a_while), store=patient)
+        assert_all_online(project)
+        patient.close()
+        asking.close()
 
 
 def test_a_store_whose_servers_never_last_is_told_of_and_has_no_watermark(duckdb: RunningWarehouse) -> None:

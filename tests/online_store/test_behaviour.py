@@ -15,7 +15,7 @@ import store_writer
 
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.keys import key_space
-from featurestore.codec.layout import number_of, row_version, run_sequence
+from featurestore.codec.layout import number_of, push_sequence, row_version, run_sequence
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.connect import open_async_store, open_store
 from featurestore.timestamps import to_micros
@@ -31,6 +31,12 @@ def rows_of(run: int, *rows: tuple[int, datetime, int | None], view=VIEW):
     """Customer, event time and number of orders, as written by that run."""
     batch = [{"customer_id": customer, "event_timestamp": time, "orders_7d": orders} for customer, time, orders in rows]
     return RowEncoder("shop", view, run_sequence(run)).encode(cases.batch_of(view, batch))
+
+
+def pushed_rows_of(number: int, *rows: tuple[int, datetime, int | None]):
+    """The same, as pushed while that run was the last one."""
+    batch = [{"customer_id": customer, "event_timestamp": time, "orders_7d": orders} for customer, time, orders in rows]
+    return RowEncoder("shop", VIEW, push_sequence(number)).encode(cases.batch_of(VIEW, batch))
 
 
 def keys_of(*customers: int, view=VIEW) -> list[bytes]:
@@ -216,6 +222,16 @@ def test_a_key_space_is_scanned_in_parts_and_alone(store):
     assert {key for part in parts for key in part} == set(keys_of(*range(2500)))
     assert {key for part in store.scan(key_space("shop", beside)) for key in part} == set(keys_of(1, 2, view=beside))
     assert list(store.scan(key_space("another", VIEW))) == []
+
+
+def test_only_the_pushed_rows_of_a_key_space_are_fetched_with_their_keys(store):
+    store.write(rows_of(1, *((customer, NOON, 1) for customer in range(2500))), NEWEST)
+    store.write(pushed_rows_of(1, *((customer, NOON, 2) for customer in range(0, 2500, 2))), NEWEST)
+    pairs = dict(pushed_rows_of(1, *((customer, NOON, 2) for customer in range(0, 2500, 2))).pairs())
+    parts = list(store.scan_pushed(SPACE))
+    assert len(parts) > 1
+    assert dict(pair for part in parts for pair in part) == pairs
+    assert list(store.scan_pushed(key_space("another", VIEW))) == []
 
 
 def test_a_key_space_is_let_go_and_what_is_written_again_stays(store):

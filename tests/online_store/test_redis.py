@@ -15,7 +15,8 @@ from featurestore.codec.keys import key_space
 from featurestore.errors import OnlineStoreError, OnlineStoreUnavailableError, SettingsError
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.connect import open_async_store, open_store
-from featurestore.online_store.redis_work import write_commands
+from featurestore.online_store.redis_commands import write_steps
+from featurestore.online_store.redis_work import Writing
 
 VIEW = cases.feature_view()
 SPACE = key_space("shop", VIEW)
@@ -223,10 +224,10 @@ def test_large_rows_go_in_smaller_commands():
     view = cases.feature_view("notes", {"note": cases.STRING})
     rows = [{"customer_id": number, "note": "x" * 100_000} for number in range(200)]
     encoded = RowEncoder("shop", view, 1).encode(cases.batch_of(view, rows))
-    commands = list(write_commands(encoded, NEWEST, None))
+    commands = list(map(Writing(encoded, NEWEST, None).command, write_steps(encoded)))
     assert len(commands) > 4
     assert max(sum(map(len, command)) for command in commands) < 5_000_000
-    assert len(list(write_commands(many_rows(1200), NEWEST, None))) == 3
+    assert len(list(write_steps(many_rows(1200)))) == 3
 
 
 @pytest.mark.parametrize("url", ["redis://localhost:port/0", "redis://user:s3cr/et@host/0", "redis://host/0?no_such_option=s3cret"])

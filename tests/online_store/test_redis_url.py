@@ -78,6 +78,7 @@ def test_options_say_how_long_to_wait_and_whom_to_trust():
         ("redis+cluster://a/?db=1", "one database only"),
         ("redis+sentinel://:s3cret@a", "followed by the name under which the Sentinels know the master"),
         ("redis+sentinel://a/main/s3cret", "cannot be read"),
+        ("unix:///run/redis.sock?socket_keepalive=true", "has the option socket_keepalive, which a socket file has no use for"),
         ("unix://", "followed by the path of a socket"),
         ("unix://s3cret/redis.sock", "followed by the path of a socket"),
     ],

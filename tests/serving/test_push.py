@@ -267,6 +267,27 @@ def test_a_project_that_was_never_materialized_says_what_to_run(url):
         store.push("orders", [order()])
 
 
+def test_a_view_of_which_nothing_was_ever_published_takes_no_rows(shop):
+    """A run that publishes others tells readers that it exists."""
+    shop.store.exchange_documents("shop", {}, {"watermark/orders": None})
+    with shop.reader() as store:
+        with pytest.raises(NotMaterializedError, match=r"Nothing of 'orders' is online yet.*fsdbt materialize"):
+            store.push("orders", [order()])
+        assert store.push("profile", [{"customer_id": 1, "event_timestamp": NOON, "city": "Bern"}]).written == 1
+    assert shop.store.count(key_space("shop", ORDERS)) == 0
+
+
+def test_a_push_begins_with_the_number_and_the_versions_of_now_whatever_it_read_hours_ago(shop):
+    building = {"building/orders": msgspec.json.encode(Building(2, "shop:{customer/i:", "}:orders~2", takes_rows=True))}
+    shop.store.write_documents("shop", building)
+    with shop.reader() as store:
+        store.push("orders", [order(1)])
+        shop.store.exchange_documents("shop", building, {"building/orders": None})
+        shop.write(ORDERS, {"customer_id": 2, "orders_7d": 5, "spent": 0.0, "event_timestamp": NOON - HOUR})
+        assert store.push("orders", [order(2, 6)]).written == 1, "with the number of before it would have lost to the run first"
+    assert shop.store.count(key_space("shop", dataclasses.replace(ORDERS, key_version=2))) == 1, "the build was given up"
+
+
 def test_keys_and_event_times_of_other_types_are_spelled_as_they_are_read(shop):
     keys = [Column("day", DATE), Column("price", DecimalType(6, 2)), Column("seen", TIMESTAMP_UTC), Column("who", STRING)]
     view = dataclasses.replace(

@@ -19,6 +19,7 @@ from featurestore.materialize.lease import LEASE
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import MaterializationReport, Progress, run_materialization
 from featurestore.materialize.watermarks import read_watermarks
+from featurestore.online_store.base import OnlineStore
 from featurestore.online_store.connect import open_store
 from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.registry import Registry
@@ -55,10 +56,21 @@ class HistoryProject:
         self.running.load(self.view.relation, table)
 
     def materialize(
-        self, at: datetime, *, progress: Progress | None = None, allow_shrink: bool = True, lease: timedelta = LEASE, **options: Any
+        self,
+        at: datetime,
+        *,
+        progress: Progress | None = None,
+        allow_shrink: bool = True,
+        lease: timedelta = LEASE,
+        store: OnlineStore | None = None,
+        **options: Any,
     ) -> MaterializationReport:
-        """Publish what the last build left, as of that instant; also where that is far less than before, as tests often have it."""
-        store = open_store(self.url)
+        """Publish what the last build left, as of that instant; also where that is far less than before, as tests often have it.
+
+        Args:
+            store: an open one, instead of opening the project's.
+        """
+        given, store = store, store or open_store(self.url)
         try:
             run = RunResults(
                 invocation_id=f"run-{self.runs}",
@@ -80,7 +92,8 @@ class HistoryProject:
                 lease=lease,
             )
         finally:
-            store.close()
+            if given is None:
+                store.close()
 
     def statuses(self, keys: Sequence[Row], at: datetime) -> set[Status]:
         """How all these values came about."""

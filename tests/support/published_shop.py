@@ -9,12 +9,14 @@ import codec_cases as cases
 
 from featurestore import OnlineFeatureStore
 from featurestore.codec.encode import RowEncoder
+from featurestore.codec.keys import key_space
 from featurestore.codec.layout import RowSchema, run_sequence
+from featurestore.materialize.watermarks import Watermark, fingerprint, written_watermark
 from featurestore.online_store.base import WriteMode
 from featurestore.online_store.connect import open_store
 from featurestore.registry.definitions import FeatureReference, FeatureService, FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.snapshot import to_json
+from featurestore.registry.snapshot import SNAPSHOT, to_json
 from featurestore.registry.value_types import FLOAT64, INT64, STRING
 
 NOON = cases.NOON.replace(tzinfo=timezone.utc)
@@ -35,6 +37,12 @@ class Clock:
         return self.now
 
 
+def watermark_of(view: FeatureView) -> Watermark:
+    """As a run leaves it that found no row."""
+    prefix = key_space("shop", view).prefix.decode()
+    return Watermark(view.name, NOON, 0, fingerprint(view), 0, "full", prefix, key_version=view.key_version)
+
+
 class Shop:
     """A project published to a store."""
 
@@ -45,7 +53,9 @@ class Shop:
     def publish(self, *views: FeatureView, services: tuple[FeatureService, ...] = (CHURN,)) -> None:
         known = {view.name for view in views}
         kept = [service for service in services if {reference.view for reference in service.features} <= known]
-        self.store.write_documents("shop", {"registry": to_json(Registry("shop", tuple(views), tuple(kept)))})
+        snapshot = {SNAPSHOT: to_json(Registry("shop", tuple(views), tuple(kept)))}
+        marks = {name: document for view in views for name, document in written_watermark(watermark_of(view)).items()}
+        self.store.write_documents("shop", snapshot | marks)
 
     def write(self, view: FeatureView, *rows: dict[str, Any], run: int | None = None) -> None:
         schema = RowSchema.of(view)
