@@ -286,6 +286,9 @@ class Select:
             source = self._named(qualifier.casefold())
             if source is not None:
                 found = self._in_source(source, name)
+                if found is None and isinstance(source, exp.Expr):
+                    # BigQuery's alias of an unnested list names the element itself: `item.sku` is a field of it.
+                    found = self._in_known(source, qualifier)
                 return found if found is not None else (Unknown(column, f"{qualifier} has no column {name}"),)
         found = self._plain(parts[0], besides)
         if found is not None:
@@ -301,9 +304,9 @@ class Select:
 
     def _plain(self, name: str, besides: Projection | None) -> Sequence[Input] | None:
         """What a name without a qualifier means in this select."""
-        sure = [found for source in self.sources.values() for found in self._in_known(source, name)]
+        sure = [found for source in self.sources.values() if (found := self._in_known(source, name)) is not None]
         if sure:
-            return sure
+            return [each for found in sure for each in found]
         folded = name.casefold()
         if folded in self.sources:
             # A whole row: `to_json(t)`, `count(t)`.
@@ -318,14 +321,16 @@ class Select:
         return [*alias[:1], *possible] or None
 
     def _in_source(self, source: Select | Table | exp.Expr, name: str) -> Sequence[Input] | None:
-        return [*self._in_known(source, name)] or [*self._in_open(source, name)] or None
+        known = self._in_known(source, name)
+        return known if known is not None else [*self._in_open(source, name)] or None
 
-    def _in_known(self, source: Select | Table | exp.Expr, name: str) -> Sequence[Input]:
+    def _in_known(self, source: Select | Table | exp.Expr, name: str) -> Sequence[Input] | None:
+        """What a column of that name is made of, which is nothing where it is made of constants; None where there is none."""
         folded = name.casefold()
         if isinstance(source, Select):
             found = next((column for column in source.projections if column.name.casefold() == folded), None)
-            return () if found is None else (found,)
-        return next((inputs for known, inputs in self._columns(source) if known.casefold() == folded), ())
+            return None if found is None else (found,)
+        return next((inputs for known, inputs in self._columns(source) if known.casefold() == folded), None)
 
     def _in_open(self, source: Select | Table | exp.Expr, name: str) -> Sequence[Input]:
         if isinstance(source, Select):

@@ -86,6 +86,10 @@ QUERIES: dict[str, tuple[str, dict[str, tuple[set[str], set[str]]]]] = {
         "select v.customer_id, p.page from visits as v, unnest(v.pages) as p(page)",
         {"page": ({"visits.pages"}, set()), "customer_id": ({"visits.customer_id"}, {"visits.pages"})},
     ),
+    "numbers from nowhere": (
+        "select c.country, n.number + c.customer_id as sum from customers as c cross join range(0, 3) as n(number)",
+        {"sum": ({"customers.customer_id"}, set())},
+    ),
     "a nested field": ("select c.address.city as city, address.zip as zip from customers as c", {"city": ({"customers.address"}, set())}),
     "distinct": ("select distinct country from customers", {"country": ({"customers.country"}, set())}),
     "a limit": (
@@ -207,6 +211,11 @@ class TestOtherDialects:
         )
         (column,) = query.root.projections
         assert {each.name for each in reached([column]).values} == {"items"}
+
+    def test_bigquery_takes_a_field_of_what_it_unnests(self) -> None:
+        sql = "select item.sku, b.customer_id from baskets as b cross join unnest(b.items) as item"
+        found = lineage(sql, "bigquery")
+        assert found["sku"] == ({"baskets.items"}, set())
 
     def test_bigquery_unnests_and_leaves_out(self) -> None:
         sql = "select * except (b) from (select a, b, u from `p.d.t`, unnest(us) as u)"
