@@ -154,7 +154,8 @@ class RowProblem:
 
 
 class PushError(RequestError):
-    """Rows to push are not of their feature view. Nothing was written; `problems` tells all that is wrong."""
+    """Rows to push are not of their feature view; `problems` tells all that is wrong. Nothing was written, but for the rows before them
+    where they came as a stream that can be read but once."""
 
     MOST_SHOWN = 100
 
@@ -162,10 +163,12 @@ class PushError(RequestError):
     problems: tuple[RowProblem, ...] = ()
     """Empty where the error came from a feature server, whose message names them."""
 
-    def __init__(self, view: str, problems: Iterable[RowProblem]) -> None:
+    def __init__(self, view: str, problems: Iterable[RowProblem], *, written: int = 0) -> None:
+        """Args: written: how many rows of the same stream were written before these."""
         self.view, self.problems = view, tuple(problems)
         count = len(self.problems)
-        lines = [f"{'1 problem' if count == 1 else f'{count} problems'} in the rows for {view!r}; nothing was written:"]
+        done = f"of the stream {written:,} rows were written before" if written else "nothing was written"
+        lines = [f"{'1 problem' if count == 1 else f'{count} problems'} in the rows for {view!r}; {done}:"]
         lines += [f"  {problem}" for problem in self.problems[: self.MOST_SHOWN]]
         if count > self.MOST_SHOWN:
             lines.append(f"  … and {count - self.MOST_SHOWN} more")

@@ -6,7 +6,9 @@ between is not forgotten by training, and pushing again changes nothing online; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any, Literal, TypeAlias, get_args
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ from featurestore.arrow import arrow_type, python_values
 from featurestore.errors import PushError, RequestError, RowProblem, WarehouseError, did_you_mean
 from featurestore.registry.definitions import FeatureView, Relation
 from featurestore.serving.lookup import refuse_offline
-from featurestore.serving.push import CheckedRows, Pushed, PushedRows, check_rows, plain_values, pushed_columns
+from featurestore.serving.push import CheckedRows, Pushed, PushedRows, check_rows, plain_values, pushed_columns, takes_the_rows_of
 from featurestore.timestamps import Clock
 from featurestore.warehouse.base import Warehouse
 
@@ -36,7 +38,7 @@ def destinations(to: str) -> tuple[bool, bool]:
 def push_rows(
     rows: Any,
     *,
-    online: Callable[[PushedRows], Pushed] | None,
+    online: Callable[[CheckedRows], Pushed] | None,
     declared: FeatureView | None,
     served: FeatureView | None,
     warehouse: Callable[[], Warehouse],
@@ -45,7 +47,7 @@ def push_rows(
     """Check the rows, append them to the landing table, write them online.
 
     Args:
-        online: writes a part of the rows. None: they do not go online.
+        online: writes a part of the rows, as `OnlineFeatureStore.push_checked` does. None: they do not go online.
         declared: the view as the project has it. None: they do not go offline.
         served: the view as readers have it. None: they do not go online.
     """
@@ -53,21 +55,16 @@ def push_rows(
     assert view is not None
     if served is not None:
         refuse_offline(served)
-    if declared is not None and served is not None and pushed_columns(declared) != pushed_columns(served):
-        raise RequestError(f"{view.name!r} is served by another definition than the project has. Run fsdbt materialize first.")
+    if declared is not None and served is not None and not takes_the_rows_of(served, declared):
+        raise RequestError(f"{view.name!r} is served by another definition than the project has. Run: fsdbt materialize")
     landing = _Landing(declared, warehouse()) if declared is not None else None
-    parts, repeatable = _parts(rows)
-    if repeatable:
-        _check_all(view, parts(), clock)
     pushed = written = 0
-    for part in parts():
+    for checked in _checked(view, rows, clock):
         if landing is not None:
-            checked = check_rows(landing.view, part, clock())
             landing.append(checked)
-            pushed += 0 if online else len(checked.event_times)
         if online is not None:
-            done = online(part)
-            pushed, written = pushed + done.rows, written + done.written
+            written += online(checked).written
+        pushed += len(checked.event_times)
     return Pushed(view.name, pushed, written)
 
 
@@ -112,8 +109,23 @@ def _relation(view: FeatureView) -> Relation:
     return view.landing
 
 
+def _checked(view: FeatureView, rows: Any, clock: Clock) -> Iterator[CheckedRows]:
+    """The rows in parts, each of them checked; all of them before the first where there are several and they can be read twice."""
+    parts, repeatable = _parts(rows)
+    if repeatable and len(list(islice(parts(), 2))) > 1:
+        _check_all(view, parts(), clock)
+    start = 0
+    for part in parts():
+        try:
+            checked = check_rows(view, part, clock())
+        except PushError as error:
+            raise PushError(view.name, _numbered_from(start, error), written=start) from None
+        yield checked
+        start += len(checked.event_times)
+
+
 def _parts(rows: Any) -> tuple[Callable[[], Iterable[PushedRows]], bool]:
-    """The rows in parts, and whether they should be checked beforehand: they are in several parts, and can be read twice."""
+    """The rows in parts, and whether they can be read twice."""
     if type(rows).__module__.partition(".")[0] == "pandas":
         rows = pa.Table.from_pandas(rows, preserve_index=False)
     if hasattr(rows, "__arrow_c_stream__"):
@@ -137,9 +149,14 @@ def _check_all(view: FeatureView, parts: Iterable[PushedRows], clock: Clock) -> 
     start = 0
     for part in parts:
         try:
-            start += len(check_rows(view, part, clock()).event_times)
+            check_rows(view, part, clock())
         except PushError as error:
-            problems += [RowProblem(None if each.row is None else start + each.row, each.column, each.message) for each in error.problems]
-            start += ROWS_PER_PART
+            problems += _numbered_from(start, error)
+        start += len(next(iter(part.values()), ())) if isinstance(part, Mapping) else len(part)
     if problems:
         raise PushError(view.name, dict.fromkeys(problems))
+
+
+def _numbered_from(start: int, error: PushError) -> list[RowProblem]:
+    """The problems of a part of the rows, each with the number of its row among all of them."""
+    return [replace(each, row=None if each.row is None else start + each.row) for each in error.problems]

@@ -197,7 +197,7 @@ class FeatureStore:
         online, offline = destinations(to)
         return push_rows(
             rows,
-            online=(lambda part: self.online().push(view, part)) if online else None,
+            online=self.online().push_checked if online else None,
             declared=self.registry.view(view) if offline else None,
             served=self.online().registry.view(view) if online else None,
             warehouse=(lambda: self._warehouse),

@@ -1,4 +1,4 @@
-"""`POST /v1/push`: rows of one feature view into the online store, read back at once. All of them are written, or none."""
+"""`POST /v1/push`: rows of one feature view into the online store, read back at once. All are checked before any is written."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def routes(serving: Serving) -> tuple[Route, ...]:
             body=PushRequest,
             answer=PushAnswer,
             body_schema=ROWS_OR_COLUMNS,
-            description="Write rows of one feature view to the online store, all or none; an older row never replaces a newer one.",
+            description="Check all rows of one feature view, then write them online; an older row never replaces a newer one.",
         ),
     )
 

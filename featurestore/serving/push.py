@@ -73,6 +73,12 @@ def pushed_columns(view: FeatureView) -> tuple[Column, ...]:
     return (*view.join_keys, *instants, *(Column(feature.name, feature.value_type) for feature in view.features))
 
 
+def takes_the_rows_of(served: FeatureView, view: FeatureView) -> bool:
+    """Whether a row that was checked against one record of a view is a row of what is served: of the same columns, and counting from the
+    same time on."""
+    return (served.name, pushed_columns(served), served.available_after) == (view.name, pushed_columns(view), view.available_after)
+
+
 def _created_timestamp(view: FeatureView) -> Column | None:
     """Where a row says when it was written, if it says that in a column of its own."""
     return None if view.created_timestamp == view.event_timestamp else view.created_timestamp

@@ -14,6 +14,7 @@ how they fetch it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from featurestore.codec.decode import UnknownSchemas, learn_documents
 from featurestore.codec.layout import schema_document_name
-from featurestore.errors import NotMaterializedError, UnknownNameError
+from featurestore.errors import NotMaterializedError, RequestError, UnknownNameError
 from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.online_store.connect import open_async_store, open_store, without_secrets
 from featurestore.registry.definitions import FeatureView
@@ -33,7 +34,7 @@ from featurestore.timestamps import Clock, utc_now
 from .lookup import EntityRows, Lookup, OnlineRequest, assemble, plan_lookup, refuse_offline
 from .online_features import OnlineFeatures
 from .published import Published, WantedFeatures
-from .push import Pushed, PushedRows, check_rows
+from .push import CheckedRows, Pushed, PushedRows, check_rows, refuse_unpushable, takes_the_rows_of
 from .pushing import Pushing
 from .store_steps import ReadDocuments, ReadRows, StoreStep
 
@@ -119,6 +120,19 @@ class _Reader:
             if written is not None:
                 return Pushed(served.name, len(checked.event_times), written)
             served = yield from self._served(view, timedelta(0))
+
+    def _checked_steps(self, checked: CheckedRows) -> _Steps[Pushed]:
+        refresh_after = self._refresh_after
+        while True:
+            served = yield from self._served(checked.view.name, refresh_after)
+            refuse_offline(served)
+            refuse_unpushable(served)
+            if not takes_the_rows_of(served, checked.view):
+                raise RequestError(f"{served.name!r} is served by another definition than the project has. Run: fsdbt materialize")
+            written = yield from self._pushing.steps(replace(checked, view=served))
+            if written is not None:
+                return Pushed(served.name, len(checked.event_times), written)
+            refresh_after = timedelta(0)
 
     def _served(self, view: str, refresh_after: timedelta) -> _Steps[FeatureView]:
         published = yield from self._fresh(refresh_after)
@@ -214,6 +228,14 @@ class OnlineFeatureStore(_Reader):
         OnlineStoreUnavailableError.
         """
         pushed: Pushed = self._run(self._push_steps(view, rows, None))
+        return pushed
+
+    def push_checked(self, checked: CheckedRows) -> Pushed:
+        """As `push`, of rows that `featurestore.serving.push.check_rows` has taken, for what writes the same rows elsewhere, too.
+
+        Raises RequestError where the view is served by a definition of which they are no rows.
+        """
+        pushed: Pushed = self._run(self._checked_steps(checked))
         return pushed
 
     def close(self) -> None:
