@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from featurestore.serving.lookup import EntityRows
 from featurestore.serving.online_features import OnlineFeatures
 from featurestore.serving.published import WantedFeatures
 from featurestore.serving.push import Pushed, PushedRows
+from featurestore.serving.shapes import column_lists, refuse_no_rows
 from featurestore.serving.wire import MEDIA_TYPE, from_wire
 
 from .calls import Call, Outcome, Pause, Steps, call_steps, decoded, encoded, unexpected, written
@@ -225,9 +226,8 @@ def _named(features: WantedFeatures) -> str | list[str]:
 def _sent(entity_rows: EntityRows) -> dict[str, Any]:
     """The entity rows as the server takes them: rows for rows, columns for columns."""
     if isinstance(entity_rows, Mapping):
-        return {"columns": {name: written(_listed(name, values)) for name, values in entity_rows.items()}}
-    if isinstance(entity_rows, str | bytes):
-        raise RequestError("Entity rows are a list of dicts, like [{'customer_id': 1}], or a dict of lists, like {'customer_id': [1]}.")
+        return {"columns": {name: written(values) for name, values in column_lists(entity_rows, "entity rows").items()}}
+    refuse_no_rows(entity_rows, "entity rows")
     return {"rows": written(list(entity_rows))}
 
 
@@ -236,9 +236,3 @@ def _columns(entity_rows: EntityRows) -> dict[str, list[object]]:
     if isinstance(entity_rows, Mapping):
         return {name: list(values) for name, values in entity_rows.items()}
     return {name: [row.get(name) for row in entity_rows] for name in dict.fromkeys(chain.from_iterable(entity_rows))}
-
-
-def _listed(name: str, values: Sequence[object]) -> list[object]:
-    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
-        raise RequestError(f"Column {name!r} of the entity rows is no list of values. Write it like {{{name!r}: [1, 2]}}.")
-    return list(values)

@@ -25,9 +25,11 @@ from featurestore.timestamps import duration_micros, to_micros
 from .inputs import TypedInputs, typed_inputs
 from .on_demand import WorkedOut
 from .online_features import OnlineFeatures, Status, ViewAnswer
+from .shapes import column_lists, refuse_no_rows
 from .steps import Held, Steps
 
 _NULL = type(None)
+_ROWS = "entity rows"
 
 EntityRows: TypeAlias = Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]
 
@@ -226,7 +228,8 @@ def _spell(join_keys: tuple[Column, ...], columns: Mapping[str, Sequence[object]
 
 
 def _columns(request: OnlineRequest, entity_rows: EntityRows) -> tuple[dict[str, Sequence[object]], int]:
-    columns = _of_columns(entity_rows) if isinstance(entity_rows, Mapping) else _of_rows(request, entity_rows)
+    columns: dict[str, Sequence[object]]
+    columns = {**column_lists(entity_rows, _ROWS)} if isinstance(entity_rows, Mapping) else _of_rows(request, entity_rows)
     for key in request.join_keys:
         if key.name not in columns:
             if not columns and not entity_rows:
@@ -244,8 +247,7 @@ def _columns(request: OnlineRequest, entity_rows: EntityRows) -> tuple[dict[str,
 
 
 def _of_rows(request: OnlineRequest, rows: Sequence[Mapping[str, object]]) -> dict[str, Sequence[object]]:
-    if isinstance(rows, str | bytes) or not (set(map(type, rows)) <= {dict} or all(isinstance(row, Mapping) for row in rows)):
-        raise RequestError("Entity rows are a list of dicts, like [{'customer_id': 1}], or a dict of lists, like {'customer_id': [1]}.")
+    refuse_no_rows(rows, _ROWS)
     if not rows:
         return {}
     try:
@@ -263,16 +265,3 @@ def _of_rows(request: OnlineRequest, rows: Sequence[Mapping[str, object]]) -> di
             if needed.name in names and needed.name not in row:
                 raise RequestError(f"Input {needed.name!r}, which {needed.needed_by!r} needs, is missing from entity row {number}.")
     return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _of_columns(entity_rows: Mapping[str, Sequence[object]]) -> dict[str, Sequence[object]]:
-    columns: dict[str, Sequence[object]] = {}
-    for name, values in entity_rows.items():
-        if isinstance(values, str | bytes) or not hasattr(values, "__len__") or not hasattr(values, "__iter__"):
-            raise RequestError(f"Column {name!r} of the entity rows is no list of values. Write it like {{{name!r}: [1, 2]}}.")
-        columns[name] = list(values)
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise RequestError(f"The columns of the entity rows differ in length: {shown}.")
-    return columns

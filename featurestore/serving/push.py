@@ -22,10 +22,13 @@ from featurestore.registry.definitions import Column, FeatureView
 from featurestore.registry.value_types import DATE
 from featurestore.timestamps import duration_micros, format_duration, from_micros, to_micros
 
+from .shapes import column_lists, refuse_no_rows
+
 PushedRows: TypeAlias = Sequence[Mapping[str, object]] | Mapping[str, Sequence[object]]
 """A list of rows or a dict of columns: join keys, event timestamp, features and, where the view has one, the created timestamp."""
 
 _MISSING = object()
+_ROWS = "rows to push"
 _MICROS_PER_DAY = 86_400_000_000
 
 
@@ -134,7 +137,13 @@ class _Checker:
 
     def shape(self, rows: PushedRows) -> tuple[dict[str, list[Any]], int]:
         """The columns by name, and how many rows there are."""
-        columns, count = self._columns(rows) if isinstance(rows, Mapping) else self._rows(rows)
+        if isinstance(rows, Mapping):
+            columns = column_lists(rows, _ROWS)
+            count = len(next(iter(columns.values()), ()))
+        else:
+            refuse_no_rows(rows, _ROWS)
+            names = dict.fromkeys(name for row in rows for name in row)
+            columns, count = {name: [row.get(name, _MISSING) for row in rows] for name in names}, len(rows)
         for name in columns:
             if name not in self._known:
                 self._problem(None, str(name), f"{self._view.name!r} has no such column.{did_you_mean(str(name), self._known)}")
@@ -190,23 +199,6 @@ class _Checker:
     def raise_problems(self) -> None:
         if self._problems:
             raise PushError(self._view.name, sorted(self._problems, key=lambda problem: -1 if problem.row is None else problem.row))
-
-    def _columns(self, rows: Mapping[str, Sequence[object]]) -> tuple[dict[str, list[Any]], int]:
-        lengths = {}
-        for name, values in rows.items():
-            if isinstance(values, str | bytes) or not hasattr(values, "__len__") or not hasattr(values, "__iter__"):
-                raise RequestError(f"Rows to push are a list of dicts or a dict of lists; column {name!r} is a {type(values).__name__}.")
-            lengths[name] = len(values)
-        if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise RequestError(f"The columns to push have different numbers of values: {shown}.")
-        return {name: list(values) for name, values in rows.items()}, next(iter(lengths.values()), 0)
-
-    def _rows(self, rows: Sequence[Mapping[str, object]]) -> tuple[dict[str, list[Any]], int]:
-        if isinstance(rows, str | bytes) or not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
-            raise RequestError(f"Rows to push are a list of dicts or a dict of lists, not {type(rows).__name__}.")
-        names = dict.fromkeys(name for row in rows for name in row)
-        return {name: [row.get(name, _MISSING) for row in rows] for name in names}, len(rows)
 
     def _what(self, column: Column) -> str:
         if column.name in self._keys:

@@ -56,7 +56,7 @@ PUSHES = {
     "push to nowhere": "somewhere is not a supported push format. Please specify one of these ['online', 'offline', 'online_and_offline'].",
     "push without a column": "trips: is missing",
     "push without a timestamp": "event_timestamp: is missing",
-    "push of columns of different lengths": "different numbers of values: driver_id 2, trips 1",
+    "push of columns of different lengths": "differ in length: driver_id 2, trips 1",
 }
 ANSWERED = {
     # Feast answers 500; these are questions that have an answer.
