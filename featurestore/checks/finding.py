@@ -99,5 +99,5 @@ class Finding:
     compiled: bool = False
     """Whether the line counts in the compiled SQL, since the file, with its Jinja, does not show it."""
 
-    suppressed: str | None = None
+    waived: str | None = None
     """The reason for which it was waived, where it was."""

@@ -9,6 +9,7 @@ from enum import Enum
 
 from sqlglot import exp
 
+from featurestore.dbt.nodes import Node
 from featurestore.lineage.features import feature_columns
 from featurestore.lineage.project import ProjectLineage, snapshot_columns
 from featurestore.lineage.query import Projection, Select, own_nodes
@@ -143,6 +144,20 @@ def parts_of(walks: Walks, unique_id: str, needed: Needed) -> Iterator[Part]:
         made = (source for source in select.sources.values() if isinstance(source, exp.Expr))
         for clause in (*select.row_clauses, *made):
             yield Part(select, clause, None, {Role.ROWS: features})
+
+
+def unknown_in(walks: Walks, node: Node, needed: Needed) -> dict[str, tuple[exp.Expr | None, frozenset[str]]]:
+    """What the needed columns of a model depend on and cannot be told: each reason with a place of it, and the features."""
+    found: dict[str, tuple[exp.Expr | None, frozenset[str]]] = {}
+    for (column, _), features in needed.items():
+        walked = walks.of(node.unique_id, column)
+        unknown: list[tuple[str, exp.Expr | None]] = [(each.reason, each.expression) for each in walked.unknown] if walked else []
+        if walked is None and snapshot_columns(node, column, ()) is None:
+            unknown = [(f"its SQL has no column {column}", None)]
+        for reason, at in unknown:
+            first, before = found.get(reason, (at, frozenset()))
+            found[reason] = first, before | features
+    return found
 
 
 def _of_view(view: FeatureView, dialect: str) -> Needed:

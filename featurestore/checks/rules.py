@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from .finding import Declared, Rule, Spot
+from .ignores import bad_ignore, unused_ignore
+from .reading import not_parsed, not_readable, not_resolved
 from .subject import ModelInView, Project
 
 
@@ -31,5 +33,23 @@ class DeclarationRule(Protocol):
     def find(self, project: Project, /) -> Iterator[Declared]: ...
 
 
+class DocumentedRule(Protocol):
+    """A module with a rule in it, whoever looks for it."""
+
+    __doc__: str | None
+
+    @property
+    def RULE(self) -> Rule: ...
+
+
 LEAKAGE: tuple[LeakageRule, ...] = ()
 DECLARATIONS: tuple[DeclarationRule, ...] = ()
+READING: tuple[LeakageRule, ...] = (not_parsed, not_readable, not_resolved)
+"""Asked of every model, also of those whose SQL cannot be read."""
+
+EVERY: tuple[DocumentedRule, ...] = (*LEAKAGE, *DECLARATIONS, *READING, bad_ignore, unused_ignore)
+
+
+def known_rules() -> dict[str, DocumentedRule]:
+    """All rules by their ids."""
+    return {each.RULE.id: each for each in EVERY}

@@ -1,87 +1,175 @@
-"""Asks every rule, and makes findings of what they say: one for each spot, whichever views share it."""
+"""Asks every rule, and makes findings of what they say: one for each spot, whichever views share it.
+
+What the project waives is set apart, and a waiver that waives nothing is a finding itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from featurestore.dbt.load import declaring_file
-from featurestore.registry.definitions import FeatureReference
+from featurestore.registry.definitions import FeatureReference, FeatureView
 
-from .finding import Declared, Finding, Severity, Spot
-from .rules import DECLARATIONS, LEAKAGE, DeclarationRule, LeakageRule
+from .declared_lines import declared_line
+from .finding import Declared, Finding, Rule, Severity, Spot
+from .ignores import bad_ignore, unused_ignore
+from .ignores.waivers import Waivers
+from .rules import DECLARATIONS, LEAKAGE, READING, DeclarationRule, LeakageRule, known_rules
+from .sources import Place
 from .subject import ModelInView, Project
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+Severities = Mapping[str, Severity | None]
+"""Of the rules for which the project says another one; None switches a rule off."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found."""
+
+    findings: tuple[Finding, ...]
+    """By file and line."""
+
+    waived: tuple[Finding, ...]
+    """What the project waives, each with its reason."""
+
+    views: int
+    """How many feature views were looked at."""
+
+    models: int
+    """How many models and snapshots are behind them."""
+
+    def fails(self, at: Severity = Severity.ERROR) -> bool:
+        """Whether anything is found that is as bad as that, or worse."""
+        return any(_RANK[each.severity] <= _RANK[at] for each in self.findings)
+
+    def count(self, severity: Severity) -> int:
+        """How many findings are that bad."""
+        return sum(each.severity is severity for each in self.findings)
 
 
 def check(
     project: Project,
-    severities: Mapping[str, Severity | None] | None = None,
+    severities: Severities | None = None,
+    *,
+    views: Collection[str] | None = None,
     leakage: Iterable[LeakageRule] = LEAKAGE,
     declarations: Iterable[DeclarationRule] = DECLARATIONS,
-) -> tuple[Finding, ...]:
+) -> CheckReport:
     """All that the rules find.
 
     Args:
-        severities: of rules for which the project says another one; None switches a rule off.
+        views: the names of the feature views that are asked about. The others are looked at too, so that a waiver is seen to waive
+            something; what is found only in them is left out.
     """
     said = severities or {}
+    waivers = Waivers(project)
     found: dict[object, Finding] = {}
-    for rule in leakage:
-        severity = said.get(rule.RULE.id, rule.RULE.severity)
-        if severity is None:
-            continue
-        for view in project.views:
-            for model in view.models:
-                for spot in rule.find(model) if model.model.query is not None else ():
-                    _merge(found, _of_spot(rule.RULE.id, severity, model, spot), id(spot.at))
-    for each in declarations:
-        severity = said.get(each.RULE.id, each.RULE.severity)
+    for finding in _all_found(project, said, waivers, leakage, declarations):
+        _merge(found, finding)
+    known = known_rules()
+    for finding in waivers.problems({each for each in known if said.get(each, Severity.ERROR) is not None}, known):
+        severity = _severity(said, bad_ignore.RULE if finding.rule == bad_ignore.RULE.id else unused_ignore.RULE)
         if severity is not None:
-            for declared in each.find(project):
-                _merge(found, _of_declared(each.RULE.id, severity, project, declared), (declared.node, declared.expression, declared.why))
-    return tuple(found.values())
-
-
-def _of_spot(rule: str, severity: Severity, model: ModelInView, spot: Spot) -> Finding:
-    expression = "" if spot.at is None else " ".join(spot.at.sql(dialect=model.model.dialect, comments=False).split())
-    return Finding(
-        rule=rule,
-        severity=severity,
-        views=(model.view.name,),
-        features=_references(model.view.name, spot.features),
-        model=model.model.name,
-        file=model.model.path,
-        line=None,
-        expression=expression,
-        why=spot.why,
-        mend=spot.mend,
+            _merge(found, replace(finding, severity=severity))
+    asked = {view.name for view in project.registry.views} if views is None else set(views)
+    kept = sorted((_within(each, asked) for each in found.values() if asked.intersection(each.views)), key=_place)
+    behind = {model.model.node.unique_id for view in project.views if view.view.name in asked for model in view.models}
+    return CheckReport(
+        tuple(each for each in kept if each.waived is None),
+        tuple(each for each in kept if each.waived is not None),
+        len(asked),
+        len(behind),
     )
 
 
-def _of_declared(rule: str, severity: Severity, project: Project, declared: Declared) -> Finding:
-    node = project.manifest.nodes[declared.node]
+def _all_found(
+    project: Project, said: Severities, waivers: Waivers, leakage: Iterable[LeakageRule], declarations: Iterable[DeclarationRule]
+) -> Iterator[Finding]:
+    on_models = [(rule, readable, _severity(said, rule.RULE)) for rules, readable in ((leakage, True), (READING, False)) for rule in rules]
+    for model in (model for view in project.views for model in view.models):
+        for rule, readable, severity in on_models:
+            if severity is None or (readable and model.model.query is None):
+                continue
+            for spot in rule.find(model):
+                place = project.place(model.model, spot.at)
+                finding = _of_spot(rule.RULE, severity, model, spot, place)
+                yield replace(finding, waived=waivers.reason(rule.RULE.id, model.view, place.ignores))
+    views = {view.view.name: view.view for view in project.views}
+    for each in declarations:
+        severity = _severity(said, each.RULE)
+        for declared in each.find(project) if severity is not None else ():
+            finding = _of_declared(each.RULE, severity or each.RULE.severity, project, declared)
+            view = views[declared.view]
+            yield replace(finding, waived=waivers.reason(each.RULE.id, view, project.model(view.unique_id).source.whole_file))
+
+
+def _severity(said: Severities, rule: Rule) -> Severity | None:
+    return said.get(rule.id, rule.severity)
+
+
+def _of_spot(rule: Rule, severity: Severity, model: ModelInView, spot: Spot, place: Place) -> Finding:
     return Finding(
-        rule=rule,
+        rule=rule.id,
+        severity=severity,
+        views=(model.view.name,),
+        features=_references(model.view, spot.features),
+        model=place.node.view_name,
+        file=project_file(model.project, place),
+        line=place.line,
+        expression="" if spot.at is None else " ".join(spot.at.sql(dialect=model.model.dialect, comments=False).split()),
+        why=spot.why,
+        mend=spot.mend,
+        compiled=place.compiled,
+    )
+
+
+def project_file(project: Project, place: Place) -> str:
+    """The file of a place, seen from the project's folder."""
+    return project.manifest.located(place.node.original_file_path, place.node.package_name)
+
+
+def _of_declared(rule: Rule, severity: Severity, project: Project, declared: Declared) -> Finding:
+    node = project.manifest.nodes[declared.node]
+    file = declaring_file(node, project.manifest)
+    return Finding(
+        rule=rule.id,
         severity=severity,
         views=(declared.view,),
-        features=_references(declared.view, declared.features),
+        features=tuple(FeatureReference(declared.view, name) for name in sorted(declared.features)),
         model=node.view_name,
-        file=declaring_file(node, project.manifest),
-        line=None,
+        file=file,
+        line=declared_line(project.folder, file, node.name),
         expression=declared.expression,
         why=declared.why,
         mend=declared.mend,
     )
 
 
-def _references(view: str, features: Iterable[str]) -> tuple[FeatureReference, ...]:
-    return tuple(FeatureReference(view, name) for name in sorted(features))
+def _references(view: FeatureView, features: Collection[str]) -> tuple[FeatureReference, ...]:
+    return tuple(FeatureReference(view.name, feature.name) for feature in view.all_features if feature.name in features)
 
 
-def _merge(found: dict[object, Finding], each: Finding, spot: object) -> None:
+def _merge(found: dict[object, Finding], each: Finding) -> None:
     """Add a finding, to the one of the same spot where another view led there before."""
-    first = found.setdefault((each.rule, each.file, spot), each)
+    spot = (each.rule, each.file, each.line, each.compiled, each.expression, each.waived, each.line is None and each.why)
+    first = found.setdefault(spot, each)
     if first is not each:
         views = tuple(dict.fromkeys((*first.views, *each.views)))
         features = tuple(dict.fromkeys((*first.features, *each.features)))
-        found[each.rule, each.file, spot] = replace(first, views=views, features=features)
+        found[spot] = replace(first, views=views, features=features)
+
+
+def _within(each: Finding, views: Collection[str]) -> Finding:
+    """What a finding says of those views."""
+    return replace(
+        each,
+        views=tuple(view for view in each.views if view in views),
+        features=tuple(feature for feature in each.features if feature.view in views),
+    )
+
+
+def _place(each: Finding) -> tuple[str, int, str, str]:
+    return each.file, each.line or 0, each.rule, each.expression

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from sqlglot import exp
 
@@ -16,24 +17,28 @@ from featurestore.lineage.tables import Table
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 
-from .parts import Needed, Part, Walks, needed_by, parts_of
+from .parts import Needed, Part, Walks, needed_by, parts_of, unknown_in
+from .sources import Place, SourceFile, ephemeral_around
 
 
 class CheckedModel:
     """One model or snapshot, whichever views need it."""
 
-    def __init__(self, lineage: ProjectLineage, node: Node) -> None:
+    def __init__(self, lineage: ProjectLineage, node: Node, folder: Path | None) -> None:
         self.node = node
         self._lineage = lineage
-        self.path = lineage.manifest.located(node.original_file_path, node.package_name)
-        """Its file, seen from the project's folder."""
-
+        self.source = SourceFile(node, lineage.manifest.located(node.original_file_path, node.package_name), folder)
         self.dialect = lineage.dialect
         """What sqlglot calls the warehouse's SQL."""
 
     @property
     def name(self) -> str:
         return self.node.view_name
+
+    @property
+    def path(self) -> str:
+        """Its file, seen from the project's folder."""
+        return self.source.path
 
     @property
     def is_snapshot(self) -> bool:
@@ -95,6 +100,16 @@ class ModelInView:
         return found
 
     @property
+    def features(self) -> frozenset[str]:
+        """All of the view's features that depend on it."""
+        return frozenset().union(*self.needed.values())
+
+    @property
+    def unknown(self) -> Mapping[str, tuple[exp.Expr | None, frozenset[str]]]:
+        """What the view's features depend on and cannot be told: each reason with a place of it, and the features."""
+        return unknown_in(self.project.walks, self.model.node, self.needed)
+
+    @property
     def is_view(self) -> bool:
         """Whether it is the feature view's own model."""
         return self.model.node.unique_id == self.view.unique_id
@@ -117,11 +132,12 @@ class Project:
     """All feature views of a project, and what is known of the SQL behind them.
 
     Args:
-        registry: those that are looked at.
+        folder: of the dbt project, where its files are to be looked at.
     """
 
-    def __init__(self, manifest: Manifest, registry: Registry, lineage: ProjectLineage) -> None:
+    def __init__(self, manifest: Manifest, registry: Registry, lineage: ProjectLineage, folder: Path | None = None) -> None:
         self.manifest, self.registry, self.lineage = manifest, registry, lineage
+        self.folder = folder
         self.walks = Walks(lineage)
         self._models: dict[str, CheckedModel] = {}
 
@@ -132,7 +148,16 @@ class Project:
 
     def model(self, unique_id: str) -> CheckedModel:
         """That model or snapshot."""
-        return self._models.setdefault(unique_id, CheckedModel(self.lineage, self.manifest.nodes[unique_id]))
+        return self._models.setdefault(unique_id, CheckedModel(self.lineage, self.manifest.nodes[unique_id], self.folder))
+
+    def place(self, model: CheckedModel, at: exp.Expr | None) -> Place:
+        """Where a piece of a model's SQL stands: in its file, or in that of an ephemeral model whose SQL it is."""
+        if at is None or model.compiled is None:
+            return Place(model.node, 1, ignores=model.source.whole_file)
+        ephemeral = ephemeral_around(at)
+        above = self.lineage.graph.ancestors([model.node.unique_id]) if ephemeral else ()
+        owner = next((each for each in map(self.manifest.nodes.__getitem__, above) if (each.alias or each.name) == ephemeral), model.node)
+        return self.model(owner.unique_id).source.place(at, model.compiled)
 
     def node_of(self, table: Table) -> Node | None:
         """What dbt knows of a table in compiled SQL."""

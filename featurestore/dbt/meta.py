@@ -39,8 +39,9 @@ VIEW_KEYS = (
     "late_data",
     "max_shrink",
     "landing",
+    "ignore",
 )
-SERVICE_KEYS = ("features",)
+SERVICE_KEYS = ("features", "label")
 DEFAULTS_KEYS = ("ttl", "available_after", "online", "late_data", "max_shrink")
 
 _NOT_WITH_AGGREGATIONS = {
@@ -107,6 +108,7 @@ def read_feature_view(said: object, defaults: FeatureViewDefaults, report: Repor
         report(VIEW, f"must be `true` or a mapping of keys to values, not {_shown(said)}.")
         return None
     reader = _Reader(said, VIEW, VIEW_KEYS, report)
+    reader.ignore()
     created_timestamp = reader.name("created_timestamp")
     late_data = reader.late_data(defaults.late_data if created_timestamp else LateData.AS_EVENT)
     if late_data is LateData.AS_KNOWN and created_timestamp is None:
@@ -161,6 +163,7 @@ def read_feature_service(said: object, report: Report) -> tuple[FeatureReference
     if "features" not in said:
         report(SERVICE, 'names no features. Add a list like `features: ["customer_orders:orders_7d", "customer_profile:*"]`.')
         return ()
+    reader.label()
     found = []
     for text in reader.names("features") or ():
         try:
@@ -195,6 +198,18 @@ class _Reader:
             return found
         self._wrong("landing", "must be a reference like ref('pushed_orders') or source('app', 'pushed_orders')", value)
         return None
+
+    def ignore(self) -> None:
+        """Rules that are waived, each with the reason; what reads them is the check."""
+        value = self._said.get("ignore")
+        if value is not None and not isinstance(value, Mapping):
+            self._wrong("ignore", "must map each rule that is waived to the reason, like {float_key: kept as the source has it}", value)
+
+    def label(self) -> None:
+        """The column that the ML model learns to predict; what reads it is the check."""
+        value = self._said.get("label")
+        if value is not None and not (isinstance(value, str) and value):
+            self._wrong("label", "must be the name of a column, or `model.column`", value)
 
     def names(self, key: str) -> tuple[str, ...] | None:
         """A list of names, none of them twice."""

@@ -25,7 +25,8 @@ CASES = [
 @pytest.mark.parametrize(("rule", "case"), CASES)
 def test_it_fires_where_it_should(rule: str, case: Case, tmp_path: Path) -> None:
     of_rule = ([each for each in LEAKAGE if each.RULE.id == rule], [each for each in DECLARATIONS if each.RULE.id == rule])
-    findings = check(open_case(case, tmp_path), leakage=of_rule[0], declarations=of_rule[1])
+    findings = check(open_case(case, tmp_path), leakage=of_rule[0], declarations=of_rule[1]).findings
+    findings = [each for each in findings if each.rule == rule]
     found = {rule: frozenset(feature.feature for each in findings for feature in each.features)} if findings else {}
     assert found == {name: features for name, features in case.expected.items() if name == rule}
 

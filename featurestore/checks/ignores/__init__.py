@@ -1,0 +1,1 @@
+"""What a project waives, where it says so, and whether it may."""
