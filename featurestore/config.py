@@ -18,7 +18,7 @@ from featurestore.online_store.connect import without_secrets
 from featurestore.timestamps import format_duration
 
 DEFAULT_ONLINE_STORE = "sqlite:///online_store.db"
-SETTINGS = ("online_store", "project", "defaults")
+SETTINGS = ("online_store", "project", "defaults", "checks")
 """What may stand under `vars: {featurestore: …}`."""
 
 _VARS = "vars: featurestore"
@@ -48,6 +48,9 @@ class Settings:
     """What the project is called in the online store."""
 
     defaults: FeatureViewDefaults
+    checks: Mapping[str, object]
+    """The severity of each rule of the check for which the project says another one, as it is written."""
+
     origins: Mapping[str, str]
     """Where each setting came from."""
 
@@ -55,6 +58,7 @@ class Settings:
         """Every setting, fit to be shown."""
         values = {"online_store": without_secrets(self.online_store), "project": self.project}
         values.update({f"defaults.{key}": _default_text(self.defaults, key) for key in DEFAULTS_KEYS})
+        values.update({f"checks.{rule}": "off" if word is False else str(word) for rule, word in self.checks.items()})
         return tuple(ShownSetting(name, value, self.origins[name]) for name, value in values.items())
 
 
@@ -77,12 +81,16 @@ def load_settings(project: DbtProject, target_name: str, flags: Mapping[str, str
         problems.append(f"project: {project_name[0]!r} is part of every key, so it cannot hold a colon, a slash, braces or spaces.")
     said_defaults = written.get("defaults")
     defaults = read_defaults(said_defaults, lambda key, message: problems.append(f"{_VARS}: {key}: {message}"))
+    checks = written.get("checks") or {}
+    if not isinstance(checks, Mapping):
+        problems.append(f"{_VARS}: checks: must map rules to error, warning, advice or off, and is of type {type(checks).__name__}.")
     if problems:
         raise SettingsError("\n".join([f"{project.vars_path}:", *(f"  {problem}" for problem in problems)]))
     said = said_defaults if isinstance(said_defaults, Mapping) else {}
     origins = {"online_store": online_store[1], "project": project_name[1]}
     origins.update({f"defaults.{key}": project.vars_path.name if key in said else _DEFAULT for key in DEFAULTS_KEYS})
-    return Settings(online_store[0], project_name[0], defaults, origins)
+    origins.update({f"checks.{rule}": project.vars_path.name for rule in checks})
+    return Settings(online_store[0], project_name[0], defaults, {str(rule): word for rule, word in checks.items()}, origins)
 
 
 def _written_settings(project: DbtProject, target_name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ listing touches no warehouse and an online read needs no manifest.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from featurestore.backfill.progress import ProgressFile
     from featurestore.backfill.run import BackfillReport
     from featurestore.changes.compare import ProjectChanges
+    from featurestore.checks.run import CheckReport
     from featurestore.landing import PushTo
     from featurestore.lineage.features import FeatureLineage, Impact
     from featurestore.lineage.project import ProjectLineage
@@ -445,6 +447,44 @@ class FeatureStore:
         found = [feature_lineage(self._lineage, self.registry, part.view, feature) for part in views for feature in part.features]
         self._lineage.keep()
         return tuple(found)
+
+    def check(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> CheckReport:
+        """What would make training see more than serving can, found in the SQL and in the declarations of feature views.
+
+        Args:
+            select, exclude: feature views, written like `fsdbt list --select`.
+
+        The project is taken as dbt compiled it; where it only parsed it, `dbt compile` is run first. Raises SettingsError where the
+        project's `checks` name a rule that there is not, and ProjectError where dbt cannot compile it.
+        """
+        from featurestore.checks.rules import known_rules
+        from featurestore.checks.run import check
+        from featurestore.checks.severities import read_severities
+        from featurestore.checks.subject import Project
+
+        severities = read_severities(self.settings.checks, known_rules(), self.project.vars_path)
+        self._compile()
+        views = [view.name for view in self.registry.select(select, exclude)]
+        report = check(Project(self._manifest, self.registry, self._lineage, self.project.directory), severities, views=views)
+        self._lineage.keep()
+        return report
+
+    def _compile(self) -> None:
+        """Have dbt compile what a feature view depends on, where it has only parsed it, or not even that."""
+        if self.project.manifest_path.exists() and self._is_compiled():
+            return
+        options = project_options(self.project.directory, self._profiles_dir, self._profile_name, self._target_name)
+        sys.stderr.write("dbt has not compiled every model behind the feature views: running dbt compile.\n")
+        code = DbtRuns(self.project, options).run(["compile"])
+        for kept in ("_manifest", "registry", "_lineage"):
+            self.__dict__.pop(kept, None)
+        if code:
+            raise ProjectError(f"dbt compile ended with exit code {code}; its output above says why. Nothing was checked.")
+
+    def _is_compiled(self) -> bool:
+        views = [view.unique_id for view in self.registry.views]
+        behind = [self._manifest.nodes[each] for each in (*self._lineage.graph.ancestors(views), *views)]
+        return all(each.compiled_code() is not None for each in behind if each.is_written_in_sql)
 
     def impact(self, column: str) -> Impact:
         """What a column reaches: the features that are made of it, or whose rows it decides, and the services that use them.

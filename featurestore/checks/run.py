@@ -5,7 +5,7 @@ What the project waives is set apart, and a waiver that waives nothing is a find
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from featurestore.dbt.load import declaring_file
@@ -55,8 +55,8 @@ def check(
     severities: Severities | None = None,
     *,
     views: Collection[str] | None = None,
-    leakage: Iterable[LeakageRule] = LEAKAGE,
-    declarations: Iterable[DeclarationRule] = DECLARATIONS,
+    leakage: Sequence[LeakageRule] = LEAKAGE,
+    declarations: Sequence[DeclarationRule] = DECLARATIONS,
 ) -> CheckReport:
     """All that the rules find.
 
@@ -69,7 +69,7 @@ def check(
     found: dict[object, Finding] = {}
     for finding in _all_found(project, said, waivers, leakage, declarations):
         _merge(found, finding)
-    known = known_rules()
+    known = {*known_rules(), *(each.RULE.id for each in leakage), *(each.RULE.id for each in declarations)}
     for finding in waivers.problems({each for each in known if said.get(each, Severity.ERROR) is not None}, known):
         severity = _severity(said, bad_ignore.RULE if finding.rule == bad_ignore.RULE.id else unused_ignore.RULE)
         if severity is not None:
@@ -86,7 +86,7 @@ def check(
 
 
 def _all_found(
-    project: Project, said: Severities, waivers: Waivers, leakage: Iterable[LeakageRule], declarations: Iterable[DeclarationRule]
+    project: Project, said: Severities, waivers: Waivers, leakage: Sequence[LeakageRule], declarations: Sequence[DeclarationRule]
 ) -> Iterator[Finding]:
     on_models = [(rule, readable, _severity(said, rule.RULE)) for rules, readable in ((leakage, True), (READING, False)) for rule in rules]
     for model in (model for view in project.views for model in view.models):

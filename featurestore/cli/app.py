@@ -7,6 +7,7 @@ import typer
 from .audit import audit
 from .backfill import backfill
 from .build import build
+from .check import check
 from .config import config
 from .get import get
 from .init import init
@@ -34,6 +35,7 @@ for name, command in (
     ("init", init),
     ("list", list_command),
     ("show", show),
+    ("check", check),
     ("lineage", lineage),
     ("sql", sql),
     ("train", train),

@@ -167,6 +167,11 @@ class Node(msgspec.Struct, frozen=True):
         return self.version is None or self.version == self.latest_version
 
     @property
+    def is_written_in_sql(self) -> bool:
+        """Whether dbt makes SQL of it: a model or a snapshot that is no Python."""
+        return self.resource_type in ("model", "snapshot") and self.language != "python"
+
+    @property
     def is_microbatch(self) -> bool:
         """Whether dbt builds it one batch of event time after another."""
         return self.config.materialized == "incremental" and self.config.incremental_strategy == "microbatch"
