@@ -5,6 +5,7 @@ tests/checks/corpus/README.md says what the fields of a case mean.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -131,6 +132,24 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, k
             return tuple(self.view.features)
         besides = {*self.view.keys, self.view.timestamp, self.view.created_timestamp}
         return tuple(column for column in self.columns if column not in besides)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Words that its SQL compares with."""
+        found = {
+            literal.name
+            for sql in self.models.values()
+            for literal in sqlglot.parse_one(sql, dialect=self.dialect).find_all(exp.Literal)
+            if literal.is_string
+            and re.fullmatch(r"[a-z_]{2,}", literal.name)
+            and isinstance(literal.parent, (exp.EQ, exp.NEQ, exp.In, exp.If))
+        }
+        return tuple(sorted(found))
+
+    @cached_property
+    def json_fields(self) -> tuple[str, ...]:
+        """Fields that its SQL takes out of JSON, by paths of one step."""
+        return tuple(sorted({name for sql in self.models.values() for name in re.findall(r"\$\.(\w+)", sql)}))
 
     def reached(self, column: str, model: str = "") -> Iterator[tuple[str, Reached]]:
         """All that a column of the view depends on, model by model."""

@@ -6,7 +6,6 @@ Each source says in the case's `history` what can happen to it after the cut; wh
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
@@ -16,9 +15,8 @@ from typing import Any
 
 import duckdb
 import msgspec
-import sqlglot
+import pyarrow
 from leakage_corpus import Case
-from sqlglot import exp
 
 START = datetime(2024, 1, 1)
 DAYS = 60
@@ -176,9 +174,9 @@ def _value(case: Case, name: str, kind: str, chance: random.Random) -> object:
     if chance.random() < 0.08:
         return None
     if kind.startswith("json"):
-        return msgspec.json.encode({each: chance.randint(1, 9) for each in _json_fields(case)}).decode()
+        return msgspec.json.encode({each: chance.randint(1, 9) for each in case.json_fields}).decode()
     if _is_text(kind):
-        return chance.choice(_words(case))
+        return chance.choice([*case.texts, "other", "another"])
     if kind == "boolean":
         return chance.random() < 0.5
     if kind.startswith("decimal"):
@@ -186,22 +184,6 @@ def _value(case: Case, name: str, kind: str, chance: random.Random) -> object:
     if kind in ("double", "float"):
         return chance.randint(-400, 400) / 4
     return chance.randint(1, 50)
-
-
-def _words(case: Case) -> Sequence[str]:
-    """Texts that a case's SQL compares with, and one that it does not know."""
-    trees = [sqlglot.parse_one(sql, dialect=case.dialect) for sql in case.models.values()]
-    texts = {
-        literal.name
-        for tree in trees
-        for literal in tree.find_all(exp.Literal)
-        if literal.is_string and re.fullmatch(r"[a-z_]{2,}", literal.name) and isinstance(literal.parent, (exp.EQ, exp.NEQ, exp.In, exp.If))
-    }
-    return sorted({*texts, "other", "another"})
-
-
-def _json_fields(case: Case) -> Sequence[str]:
-    return sorted({name for sql in case.models.values() for name in re.findall(r"\$\.(\w+)", sql)})
 
 
 def _random_moment(chance: random.Random) -> datetime:
@@ -248,9 +230,8 @@ def _values(case: Case, tables: Tables, cut: datetime) -> Mapping[str, Counter[o
             columns = case.sources[name]
             connection.execute(f"create table {name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
             if rows:
-                marks = ", ".join("?" for _ in columns)
-                values = ", ".join(f"({marks})" for _ in rows)
-                connection.execute(f"insert into {name} values {values}", [row[column] for row in rows for column in columns])
+                connection.register("rows_of_source", pyarrow.Table.from_pylist(rows))
+                connection.execute(f"insert into {name} select {', '.join(columns)} from rows_of_source")
         for name, sql in case.models.items():
             connection.execute(f"create table analytics.{name} as {sql}")
         view = case.view
