@@ -6,7 +6,7 @@ import math
 import pickle
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -159,6 +159,33 @@ def test_the_store_itself_refuses_rows_that_come_after_the_lease_ran_out(store: 
         with pytest.raises(WrittenTooLateError):
             store.write(rows, WriteMode.EXACT, until=store.time("shop") - 1)
     assert store.count(key_space("shop", view)) == 2000
+
+
+class AnswersLost(EmbeddedStore):
+    """A store that does what it is told and says that it could not, as one may whose answer was lost and that was asked again."""
+
+    def exchange_documents(self, project: str, expected: Mapping[str, bytes | None], documents: Mapping[str, bytes | None]) -> bool:
+        super().exchange_documents(project, expected, documents)
+        return False
+
+
+def test_a_run_whose_last_answer_was_lost_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "online.db"
+    store = EmbeddedStore(path)
+    with leased(store, "shop", "orders") as held:
+        held.finish(AnswersLost(path), {"watermark/orders": b"mine"}, {"watermark/orders": None})
+    assert store.read_documents("shop", ["watermark/orders"]) == [b"mine"]
+    assert running(store, "shop", ["orders"]) == {}
+    store.close()
+
+
+def test_a_run_whose_view_another_took_leave_of_is_told_and_brings_nothing_back(store: OnlineStore) -> None:
+    store.write_documents("shop", {"watermark/orders": b"before"})
+    with leased(store, "shop", "orders") as held:
+        store.exchange_documents("shop", {}, {"watermark/orders": None})
+        with pytest.raises(LeaseError, match="another run, over the whole project, has taken leave of it meanwhile"):
+            held.finish(store, {"watermark/orders": b"mine"}, {"watermark/orders": b"before"})
+    assert store.read_documents("shop", ["watermark/orders"]) == [None]
 
 
 class Behind(EmbeddedStore):

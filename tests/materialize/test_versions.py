@@ -21,13 +21,14 @@ from featurestore import AsyncOnlineFeatureStore, OnlineFeatureStore
 from featurestore.codec.keys import key_space
 from featurestore.codec.versions import takes_rows
 from featurestore.errors import MaterializeError, OnlineStoreUnavailableError, PushError, UnknownNameError
-from featurestore.materialize import run, served, versions
+from featurestore.materialize import run, served, state, versions
 from featurestore.materialize.plan import plan_materialization
 from featurestore.materialize.run import run_materialization
 from featurestore.materialize.served import left, read_state
 from featurestore.online_store.connect import open_store
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureView, Relation
 from featurestore.registry.registry import Registry
+from featurestore.registry.snapshot import from_json
 from featurestore.registry.value_types import FLOAT64, INT64, STRING, TIMESTAMP, DecimalType
 
 ORDERS = FeatureView(
@@ -381,6 +382,46 @@ def test_a_run_does_not_bring_back_a_view_that_was_taken_leave_of_while_it_was_h
     store.close()
     assert set(state.watermarks) == {"other"}
     assert [(space.view, space.version) for space in state.retired] == [("orders", 1)]
+
+
+def test_only_pushed_rows_are_fetched_to_be_taken_over(project: HistoryProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(project, 10)
+    with OnlineFeatureStore(project.url, PROJECT, clock=lambda: at_hour(11)) as service:
+        service.push("orders", [order(1, 10.5, kind="pushed"), order(2, 10.5, kind="pushed")])
+    store = open_store(project.url)
+    fetched = []
+
+    def scan_pushed(space: Any) -> Iterator[list[tuple[bytes, bytes]]]:
+        for rows in type(store).scan_pushed(store, space):
+            fetched.extend(rows)
+            yield rows
+
+    def read(_: Any) -> Any:
+        raise AssertionError("rows are read one by one")
+
+    monkeypatch.setattr(store, "scan_pushed", scan_pushed, raising=False)
+    monkeypatch.setattr(store, "read", read)
+    publish(project, 11, full_refresh=True, store=store)
+    store.close()
+    assert len(fetched) == 2
+    assert [row["kind"] for row in project.online(KEYS[:4], at_hour(12))] == ["web", "pushed", "pushed", "web"]
+
+
+def test_the_snapshot_is_decoded_once_for_each_time_that_it_is_read(project: HistoryProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(project, 10)
+    decoded = []
+
+    def counted(document: bytes) -> Registry:
+        decoded.append(document)
+        return from_json(document)
+
+    monkeypatch.setattr(state, "from_json", counted)
+    store = open_store(project.url)
+    assert read_state(store, PROJECT, project.registry).served.views
+    assert len(decoded) == 1
+    another = Registry(PROJECT, (replace(project.view, name="other"),))
+    assert set(read_state(store, PROJECT, another).watermarks) == {"orders"}, "a view that the project has no more is read, too"
+    store.close()
 
 
 def test_a_run_whose_pushed_rows_cannot_be_taken_over_retires_what_it_built(
