@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from featurestore.materialize.run import MaterializationReport
     from featurestore.materialize.state import StoreState
     from featurestore.online_store.base import OnlineStore
+    from featurestore.profile.sides import Side
+    from featurestore.profile.statistics import ProfileReport
     from featurestore.serving.online_features import OnlineFeatures
     from featurestore.serving.push import Pushed
     from featurestore.serving.reader import OnlineFeatureStore
@@ -413,6 +415,70 @@ class FeatureStore:
         sides = Sides(self.settings.project, self._store, self._warehouse, ManifestFreshness(self._manifest, self.project.target_path))
         return status(sides, self.registry, self.registry.select(select, exclude), plan, self._clock(), max_lag=limit, count=count)
 
+    def profile(
+        self,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        start: datetime | date | str | None = None,
+        end: datetime | date | str | None = None,
+        online: bool = False,
+        against: str | Path | None = None,
+        against_start: datetime | date | str | None = None,
+        against_end: datetime | date | str | None = None,
+        sample: int | None = 10_000,
+        table: str | None = None,
+    ) -> ProfileReport:
+        """Statistics of each feature, and how far they are from others of the same feature: PSI and Jensen-Shannon distance.
+
+        Args:
+            select: the views, as for `materialize`. Without any, all of them.
+            exclude: no views that one of these names.
+            start: rows of the warehouse whose event timestamp is at this instant or later, in UTC. None: from the first.
+            end: and before this one. None: to the last.
+            online: instead of rows of the warehouse, what a service would be told now.
+            against: what to compare with: a training set, as a Parquet file, `schema.table`, or `ref('a_model')`.
+            against_start: instead, the rows of the warehouse from this instant on.
+            against_end: and before this one.
+            sample: of `online`, how many entity keys of each view. None: all of them.
+            table: add a row for each feature to this table of the warehouse, which is made where there is none.
+
+        The report's `drifted` are the features past a limit of `meta.feature_view.drift`; `featurestore.profile.report.to_arrow` makes a
+        table of it. Raises RequestError, WarehouseError, OnlineStoreError, DeclarationError for limits that are none.
+        """
+        from featurestore.dbt.drift import drift_limits
+        from featurestore.profile.report import append_to_table
+        from featurestore.profile.run import profile_views
+        from featurestore.profile.sides import Online, time_range, training_set
+        from featurestore.training.retrieval import parse_table
+
+        dialect = self._warehouse.dialect
+        ranged = time_range(_maybe_instant("start", start), _maybe_instant("end", end))
+        if online and (start is not None or end is not None):
+            raise RequestError("What is online is of now: leave out start and end (--start, --end), or online (--online).")
+        current: Side = Online(self.settings.project, self._store, self._reader, sample) if online else ranged
+        baseline: Side | None = training_set(str(against), self._manifest.relation, dialect) if against is not None else None
+        if against_start is not None or against_end is not None:
+            if baseline is not None:
+                raise RequestError(
+                    "Compare with a training set (against), or with a time range (against_start, against_end), not with both."
+                )
+            baseline = time_range(_maybe_instant("against_start", against_start), _maybe_instant("against_end", against_end))
+        target = parse_table(table, dialect) if table is not None else None
+        views = [view for view in self.registry.select(select, exclude) if view.online or not online]
+        report = profile_views(
+            self._warehouse,
+            views,
+            current,
+            baseline,
+            lambda view: drift_limits(self._manifest, view),
+            at=self._clock(),
+            chosen=bool(select),
+        )
+        if target is not None:
+            append_to_table(report, self._warehouse, target)
+        return report
+
     def changes_since(self, artifacts: str | Path) -> ProjectChanges:
         """What the project as it is does to the features of another state of it, and to whoever uses them.
 
@@ -637,3 +703,7 @@ def _instant(name: str, said: datetime | date | str) -> datetime:
         return parse_instant(said) if isinstance(said, str) else as_utc(said)
     except ValueError as error:
         raise RequestError(f"{name}: {error}") from None
+
+
+def _maybe_instant(name: str, said: datetime | date | str | None) -> datetime | None:
+    return None if said is None else _instant(name, said)

@@ -16,6 +16,7 @@ from .lineage import lineage
 from .list import list_command
 from .materialize import materialize
 from .plan import plan
+from .profile import profile
 from .push import push
 from .serve import serve
 from .show import show
@@ -47,6 +48,7 @@ for name, command in (
     ("push", push),
     ("serve", serve),
     ("status", status),
+    ("profile", profile),
     ("audit", audit),
     ("config", config),
 ):

@@ -19,6 +19,7 @@ from featurestore.registry.references import parse_reference
 from featurestore.timestamps import parse_duration
 
 from .aggregations import AggregationDeclaration, read_aggregations
+from .drift import read_drift
 from .problems import Report
 from .table_references import ModelReference, SourceReference, parse_table_reference
 
@@ -40,6 +41,7 @@ VIEW_KEYS = (
     "max_shrink",
     "landing",
     "ignore",
+    "drift",
 )
 SERVICE_KEYS = ("features", "label")
 DEFAULTS_KEYS = ("ttl", "available_after", "online", "late_data", "max_shrink")
@@ -114,6 +116,7 @@ def read_feature_view(said: object, defaults: FeatureViewDefaults, report: Repor
     if late_data is LateData.AS_KNOWN and created_timestamp is None:
         report(f"{VIEW}.late_data", "as_known needs a created_timestamp: the column that says when a row was written.")
     aggregations = read_aggregations(said.get("aggregations"), report)
+    read_drift(said.get("drift"), f"{VIEW}.drift", report)  # A profile reads them again; a slip is told at once.
     aggregates = said.get("aggregations") is not None
     if aggregates:
         for key, why in _NOT_WITH_AGGREGATIONS.items():

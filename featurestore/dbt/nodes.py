@@ -16,6 +16,7 @@ from featurestore.registry.definitions import Owner, Relation
 
 class ColumnConfig(msgspec.Struct, frozen=True, gc=False):
     tags: list[str] | None = None
+    meta: Any = None
 
 
 class Constraint(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +32,7 @@ class ColumnNode(msgspec.Struct, frozen=True, gc=False):
     quote: bool | None = None
     description: str | None = None
     own_tags: list[str] | None = msgspec.field(name="tags", default=None)
+    own_meta: Any = msgspec.field(name="meta", default=None)
     config: ColumnConfig | None = None
     constraints: list[Constraint] | None = None
     entity: Any = None
@@ -43,6 +45,11 @@ class ColumnNode(msgspec.Struct, frozen=True, gc=False):
         # dbt v2 copies the model's tags to a column that has none of its own; the column's config does not have them.
         tags = self.config.tags if self.config is not None else self.own_tags
         return tuple(tags) if tags else ()
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        said = (self.config.meta if self.config is not None else None) or self.own_meta
+        return said if isinstance(said, Mapping) else {}
 
 
 _CONDITION = re.compile(r"\benabled\s*=(?!\s*(?:true|false)\b)", re.IGNORECASE)

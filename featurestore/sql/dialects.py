@@ -78,6 +78,37 @@ class Microseconds(str, Enum):
     """`CAST(EXTRACT(EPOCH FROM x) * 1000000 AS BIGINT)`, where seconds are exact decimals."""
 
 
+class Quantiles(str, Enum):
+    """How the quantiles of a number are found in one pass."""
+
+    APPROX_QUANTILE = "approx_quantile"
+    """`APPROX_QUANTILE(x, [p, …])`: DuckDB's t-digest."""
+
+    PERCENTILE_APPROX = "percentile_approx"
+    """`PERCENTILE_APPROX(x, ARRAY(p, …), 10000)`: within a ten-thousandth of the rank."""
+
+    QUANTILES_GK = "quantiles_gk"
+    """`quantilesGK(1000, p, …)(x)`: within a thousandth of the rank."""
+
+    PERCENTILE_DISC = "percentile_disc"
+    """`PERCENTILE_DISC(ARRAY[p, …]) WITHIN GROUP (ORDER BY x)`: exact."""
+
+    APPROX_PERCENTILE_ARRAY = "approx_percentile_array"
+    """`APPROX_PERCENTILE(x, ARRAY[p, …])`: Trino's."""
+
+    APPROX_PERCENTILE = "approx_percentile"
+    """`APPROX_PERCENTILE(x, p)`, each by itself: Snowflake's t-digest."""
+
+    APPROX_QUANTILES = "approx_quantiles"
+    """`APPROX_QUANTILES(x, 100)`, of which those asked for are taken: BigQuery's."""
+
+    APPROX_PERCENTILE_DISC = "approx_percentile_disc"
+    """`APPROX_PERCENTILE_DISC(p) WITHIN GROUP (ORDER BY x)`, each by itself: SQL Server's."""
+
+    PERCENTILE_CONT = "percentile_cont"
+    """`PERCENTILE_CONT(p) WITHIN GROUP (ORDER BY x)`, each by itself, of one feature a statement: Redshift's, and exact."""
+
+
 class HashedRow(str, Enum):
     """How a row is given to the function that makes 64 bits of it."""
 
@@ -249,6 +280,13 @@ class Dialect:
     most_columns: int | None = None
     """How many columns an answer can have, where that is few."""
 
+    quantiles: Quantiles = Quantiles.PERCENTILE_APPROX
+    approximate_distinct: str | None = "APPROX_COUNT_DISTINCT"
+    """The function that reckons how many distinct values there are in bounded memory. None: they are counted."""
+
+    deviation: str = "STDDEV_SAMP"
+    """The function of the sample's standard deviation that loses no digits to large values."""
+
 
 _OF_ADAPTERS = {"athena": "trino", "glue": "spark", "sqlserver": "tsql", "synapse": "tsql"}
 _T_SQL = Dialect(
@@ -266,6 +304,8 @@ _T_SQL = Dialect(
     not_distinct=False,
     numbering_order=True,
     has_nan=False,
+    quantiles=Quantiles.APPROX_PERCENTILE_DISC,
+    deviation="STDEV",
 )
 _DIALECTS = {
     dialect.name: dialect
@@ -285,6 +325,7 @@ _DIALECTS = {
             short_decimal_products=True,
             casts_long_decimals_exactly=False,
             session=("SET TimeZone = 'UTC'",),
+            quantiles=Quantiles.APPROX_QUANTILE,
         ),
         Dialect(
             "postgres",
@@ -305,6 +346,8 @@ _DIALECTS = {
             try_cast=False,
             rounds_floats_half_away=False,
             session=("SET TIME ZONE 'UTC'",),
+            quantiles=Quantiles.PERCENTILE_DISC,
+            approximate_distinct=None,
         ),
         Dialect(
             "spark",
@@ -334,6 +377,9 @@ _DIALECTS = {
             ctes_run_once=False,
             wide_integer="Nullable(Int128)",
             widest_decimal="Nullable(Decimal({precision}, {scale}))",
+            quantiles=Quantiles.QUANTILES_GK,
+            approximate_distinct="uniq",
+            deviation="stddevSampStable",
         ),
         Dialect(
             "snowflake",
@@ -349,6 +395,7 @@ _DIALECTS = {
             binary="BINARY",
             replaces_tables=True,
             session=("ALTER SESSION SET TIMEZONE = 'UTC'", "ALTER SESSION SET QUOTED_IDENTIFIERS_IGNORE_CASE = FALSE"),
+            quantiles=Quantiles.APPROX_PERCENTILE,
         ),
         Dialect(
             "bigquery",
@@ -364,6 +411,7 @@ _DIALECTS = {
             range_frame=Microseconds.UNIX_MICROS,
             wide_integer="BIGNUMERIC",
             widest_decimal="BIGNUMERIC({precision}, {scale})",
+            quantiles=Quantiles.APPROX_QUANTILES,
         ),
         Dialect(
             "databricks",
@@ -385,6 +433,8 @@ _DIALECTS = {
             folding=Folding.LOWER,
             binary="VARBYTE(65535)",
             session=("SET timezone TO 'UTC'", "SET enable_case_sensitive_identifier TO true"),
+            quantiles=Quantiles.PERCENTILE_CONT,
+            approximate_distinct=None,
         ),
         Dialect(
             "trino",
@@ -395,6 +445,8 @@ _DIALECTS = {
             temporary_tables=TemporaryTables.NONE,
             shortest_interval=timedelta(milliseconds=1),
             orders_nested=False,
+            quantiles=Quantiles.APPROX_PERCENTILE_ARRAY,
+            approximate_distinct="APPROX_DISTINCT",
         ),
         _T_SQL,
         replace(_T_SQL, name="fabric", text="VARCHAR(8000)", binary="VARBINARY(8000)", text_collation="Latin1_General_100_BIN2_UTF8"),

@@ -137,7 +137,7 @@ class RetrievalJob:
 
         Raises RequestError where there is a table of that name, unless it is to be overwritten.
         """
-        target = _parse_table(name, self.warehouse.dialect)
+        target = parse_table(name, self.warehouse.dialect)
         if not overwrite and self.warehouse.describe([target]):
             raise RequestError(
                 f"There is a table {target} already. Choose another name, or ask for it to be replaced: overwrite=True (--overwrite)."
@@ -315,7 +315,8 @@ def _opened(parts: Iterator[Any]) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, parts)
 
 
-def _parse_table(name: str, dialect: str) -> Relation:
+def parse_table(name: str, dialect: str) -> Relation:
+    """The relation that a text names: `schema.name` or `database.schema.name`. Raises RequestError."""
     try:
         parsed = exp.maybe_parse(name, into=exp.Table, dialect=dialect)
     except SqlglotError:

@@ -105,7 +105,9 @@ class AdapterSession:
         self.upload(APPENDED, rows)
         insert = appended(relation_, names, table(APPENDED))
         insert.set("expression", self._resolved(insert.expression))
-        self._run(insert)
+        # A query before it may have left a transaction open, which would take the rows with it at the end of the session.
+        with self._connection.transaction():
+            self._run(insert)
 
     def _renamed(self, target: exp.Table) -> exp.Table:
         """How a table is called anew: by its whole name in Trino, by its last part where a table stays in its schema."""

@@ -32,6 +32,7 @@ from featurestore.sql.expressions import relation, render, table
 from featurestore.sql.latest import entity_key_counts, latest_rows, view_bounds
 from featurestore.sql.literals import insertion, new_table
 from featurestore.sql.point_in_time.join import PointInTimeJoin, Spine, Strategy, ViewPlan, point_in_time_query
+from featurestore.sql.profile import Profiled, profiled, rows_between, summary, top_values
 from featurestore.sql.steps import step_rows
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -199,6 +200,9 @@ def queries(dialect: str) -> dict[str, exp.Expression]:
     found["windows_of_any_function"] = training(dialect, {ANY_FUNCTION.name: ViewPlan(Strategy.RANGE_JOIN)}, all_of(ANY_FUNCTION))
     found["steps"] = step_rows(PAYMENTS, AT, dialect)
     facts = dialect_named(dialect)
+    found["profiled_rows"] = rows_between(orders_view, AT - timedelta(days=30), AT, facts)
+    found["profile"] = summary("profiled_current", [*profiled(orders_view.features), Profiled("f3", "city", STRING)], facts)
+    found["profile_top_values"] = top_values("profiled_current", Profiled("f3", "city", STRING), 20, facts)
     if dialect not in ("duckdb", "spark", "clickhouse"):
         # The others are reached through dbt's adapters, and so is a spine sent to them.
         temporary = facts.temporary_tables is TemporaryTables.TEMPORARY

@@ -193,3 +193,26 @@ _FUNCTIONS: dict[str, Callable[[Sequence[Any]], object]] = {
     "stddev": _stddev,
     "count_distinct": lambda values: len(set(map(_null_lowest, values))),
 }
+
+
+def stability_index(baseline: Sequence[int], current: Sequence[int]) -> float:
+    """The population stability index over the bins that hold anything, half a row added to each bin of both sides."""
+    there = [place for place in range(len(baseline)) if baseline[place] + current[place] > 0]
+    total = 0.0
+    for place in there:
+        was = (baseline[place] + 0.5) / (sum(baseline) + 0.5 * len(there))
+        now = (current[place] + 0.5) / (sum(current) + 0.5 * len(there))
+        total += (now - was) * math.log(now / was)
+    return total
+
+
+def jensen_shannon(baseline: Sequence[int], current: Sequence[int]) -> float:
+    """The Jensen-Shannon distance: the root of the entropy, in bits, of the mixture less the mean entropy of both."""
+
+    def entropy(parts: Sequence[float]) -> float:
+        return -sum(part * math.log2(part) for part in parts if part > 0)
+
+    was = [count / sum(baseline) for count in baseline]
+    now = [count / sum(current) for count in current]
+    mixed = [(one + other) / 2 for one, other in zip(was, now, strict=True)]
+    return math.sqrt(max(0.0, entropy(mixed) - (entropy(was) + entropy(now)) / 2))

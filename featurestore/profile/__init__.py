@@ -1,0 +1,1 @@
+"""Statistics of features, and how far two sets of their values are apart."""

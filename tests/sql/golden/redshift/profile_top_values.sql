@@ -1,0 +1,17 @@
+SELECT
+  "value",
+  "times"
+FROM (
+  SELECT
+    "f3" AS "value",
+    COUNT(*) AS "times"
+  FROM "profiled_current"
+  WHERE
+    NOT "f3" IS NULL
+  GROUP BY
+    "f3"
+) AS "counted"
+ORDER BY
+  "times" DESC NULLS LAST,
+  CAST("value" AS VARCHAR(MAX)) ASC NULLS FIRST
+LIMIT 20
