@@ -63,6 +63,12 @@ class Part:
         """The features that depend on it in one of those ways."""
         return frozenset().union(*(self.uses.get(role, frozenset()) for role in roles))
 
+    @property
+    def blamed(self) -> frozenset[str]:
+        """The features that what is wrong in it leaks into: those whose values are made of it, and else those whose rows it decides.
+        None where it makes only a key or a timestamp."""
+        return self.used_as(Role.VALUE) or self.used_as(Role.ROWS)
+
     def nodes(self) -> Iterator[exp.Expr]:
         """The nodes of its expression and of the named windows that it uses; those inside a subquery are parts of their own."""
         if self.expression is not None:

@@ -7,6 +7,22 @@ from typing import Protocol
 
 from .finding import Declared, Rule, Spot
 from .ignores import bad_ignore, unused_ignore
+from .leakage import (
+    aggregate_joined_back,
+    aggregate_without_timestamp,
+    bucket_start,
+    incremental_loses_late_rows,
+    load_time_as_timestamp,
+    looks_ahead,
+    mutable_join,
+    naive_cast,
+    nondeterministic,
+    one_row_per_entity,
+    reads_clock,
+    sampled,
+    whole_partition,
+    window_never_decays,
+)
 from .reading import not_parsed, not_readable, not_resolved
 from .subject import ModelInView, Project
 
@@ -42,7 +58,22 @@ class DocumentedRule(Protocol):
     def RULE(self) -> Rule: ...
 
 
-LEAKAGE: tuple[LeakageRule, ...] = ()
+LEAKAGE: tuple[LeakageRule, ...] = (
+    reads_clock,
+    load_time_as_timestamp,
+    looks_ahead,
+    whole_partition,
+    aggregate_joined_back,
+    bucket_start,
+    one_row_per_entity,
+    aggregate_without_timestamp,
+    mutable_join,
+    window_never_decays,
+    incremental_loses_late_rows,
+    nondeterministic,
+    sampled,
+    naive_cast,
+)
 DECLARATIONS: tuple[DeclarationRule, ...] = ()
 READING: tuple[LeakageRule, ...] = (not_parsed, not_readable, not_resolved)
 """Asked of every model, also of those whose SQL cannot be read."""

@@ -17,6 +17,7 @@ from featurestore.lineage.tables import Table
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 
+from .origins import Origins
 from .parts import Needed, Part, Walks, needed_by, parts_of, unknown_in
 from .sources import Place, SourceFile, ephemeral_around
 
@@ -139,6 +140,7 @@ class Project:
         self.manifest, self.registry, self.lineage = manifest, registry, lineage
         self.folder = folder
         self.walks = Walks(lineage)
+        self.origins = Origins(lineage)
         self._models: dict[str, CheckedModel] = {}
 
     @cached_property

@@ -19,8 +19,11 @@ from sqlglot.errors import SqlglotError
 from featurestore.dbt.artifacts import Manifest
 from featurestore.dbt.graph import ProjectGraph
 from featurestore.dbt.nodes import Node, as_texts
+from featurestore.errors import UnsupportedTypeError
 from featurestore.registry.definitions import Column, Relation
+from featurestore.registry.value_types import UNRESOLVED, ValueType
 from featurestore.sql.dialects import dialect_of
+from featurestore.sql.types import parse_data_type
 
 from .query import Query, TableColumn
 from .reach import reached
@@ -117,6 +120,7 @@ class ProjectLineage:
         self._models: dict[str, ModelLineage] = {}
         self._queries: dict[str, Query | str] = {}
         self._traces: dict[NodeColumn, Trace] = {}
+        self._types: dict[str, dict[str, ValueType]] = {}
         self._file = None if folder is None else folder / FILE_NAME
         self._kept = _read(self._file)
         self._fresh = False
@@ -148,6 +152,12 @@ class ProjectLineage:
                 return tuple(lineage.columns)
         described = self._tables().get(node.relation)
         return tuple(column.name for column in described) if described else None
+
+    def type_of(self, unique_id: str, column: str) -> ValueType | None:
+        """The type of a column of a node, as the warehouse has it or else as it is declared; None where nobody says it."""
+        if unique_id not in self._types:
+            self._types[unique_id] = self._column_types(unique_id)
+        return self._types[unique_id].get(column.casefold())
 
     def trace(self, unique_id: str, column: str) -> Trace:
         """The whole way up of one column of a model."""
@@ -267,6 +277,14 @@ class ProjectLineage:
             digest.update(f"\n{parent} {self.manifest.nodes[parent].relation} {self.columns_of(parent)}".encode())
         return digest.hexdigest()
 
+    def _column_types(self, unique_id: str) -> dict[str, ValueType]:
+        node = self.manifest.nodes.get(unique_id)
+        if node is None:
+            return {}
+        declared = {name.casefold(): _read_type(column.data_type, self.dialect) for name, column in node.columns().items()}
+        described = {column.name.casefold(): column.value_type for column in self._tables().get(node.relation) or ()}
+        return {name: kind for name, kind in (*declared.items(), *described.items()) if kind is not None and kind != UNRESOLVED}
+
     def _tables(self) -> Mapping[Relation, tuple[Column, ...]]:
         """The columns of what no model makes, as the warehouse has them."""
         if self._described is None:
@@ -294,6 +312,14 @@ def is_stored(node: Node) -> bool:
 def _table(node: Node) -> Table:
     relation = node.relation
     return Table(relation.identifier, relation.schema or "", relation.database or "")
+
+
+def _read_type(text: str | None, dialect: str) -> ValueType | None:
+    """The type that a declaration says; None where it says none, or one that no feature can have."""
+    try:
+        return parse_data_type(text, dialect) if text else None
+    except UnsupportedTypeError:
+        return None
 
 
 def _read(file: Path | None) -> dict[str, _KeptModel]:

@@ -18,9 +18,12 @@ from manifest_files import exposure, manifest, model
 from featurestore.checks.subject import Project
 from featurestore.dbt.artifacts import read_manifest
 from featurestore.dbt.load import load_registry
+from featurestore.errors import UnsupportedTypeError
 from featurestore.lineage.project import ProjectLineage
 from featurestore.registry.definitions import Column, Relation
-from featurestore.registry.value_types import STRING, TimestampType
+from featurestore.registry.value_types import STRING, UNRESOLVED, TimestampType, ValueType
+from featurestore.sql.dialects import dialect_of
+from featurestore.sql.types import parse_data_type
 
 ADAPTERS = {"tsql": "sqlserver"}
 """The adapter of a dialect, where it has another name."""
@@ -56,10 +59,11 @@ def open_case(case: Case, folder: Path) -> Project:
     path.write_text(json.dumps(case_manifest(case)), encoding="utf-8")
     read = read_manifest(path)
     columns = _source_columns(case.said)
-    of_sources = {node.relation: tuple(columns[key]) for key, node in read.nodes.items() if key in columns}
+    of_sources = {node.relation: columns[key] for key, node in read.nodes.items() if key in columns}
 
     def describe_sources(relations: Iterable[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
-        return {each: tuple(Column(name, STRING) for name in of_sources[each]) for each in relations if each in of_sources}
+        named = {each: of_sources[each].items() for each in relations if each in of_sources}
+        return {each: tuple(Column(name, _type(written, read.adapter_type)) for name, written in said) for each, said in named.items()}
 
     lineage = ProjectLineage(read, describe=describe_sources)
 
@@ -73,7 +77,7 @@ def open_case(case: Case, folder: Path) -> Project:
 def case_manifest(case: Case) -> dict[str, Any]:
     """What dbt would have written for it."""
     said = case.said
-    sources = [_source(name) for name in said.get("sources") or {}]
+    sources = [_source(name, said) for name in said.get("sources") or {}]
     models = said["models"]
     known = {**{each["name"]: each["unique_id"] for each in sources}}
     nodes: list[dict[str, Any]] = list(sources)
@@ -103,21 +107,31 @@ def _model(case: Case, name: str, *, is_view: bool, known: Mapping[str, str]) ->
     return node
 
 
-def _source(name: str) -> dict[str, Any]:
+def _source(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What no model makes: a source, or a snapshot whose own SQL does not matter."""
     schema, _, table = name.rpartition(".")
+    kind = "snapshot" if name in (said.get("snapshots") or ()) else "source"
     return {
-        "unique_id": f"source.shop.{schema}.{table}",
+        "unique_id": f"{kind}.shop.{schema}.{table}",
         "name": table,
-        "resource_type": "source",
+        "resource_type": kind,
         "package_name": "shop",
         "schema": schema,
         "identifier": table,
         "columns": {},
+        "config": {"meta": {"immutable": True} if name in (said.get("immutable") or ()) else {}},
     }
 
 
 def _source_columns(said: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
-    return {_source(name)["unique_id"]: columns for name, columns in (said.get("sources") or {}).items()}
+    return {_source(name, said)["unique_id"]: columns for name, columns in (said.get("sources") or {}).items()}
+
+
+def _type(written: str, adapter: str) -> ValueType:
+    try:
+        return parse_data_type(written, dialect_of(adapter))
+    except UnsupportedTypeError:
+        return UNRESOLVED
 
 
 def _service(name: str, said: Mapping[str, Any], view: str) -> dict[str, Any]:
