@@ -4,6 +4,7 @@
     from featurestore import OnlineFeatureStore        # a service: current values, from the online store alone
     from featurestore import AsyncOnlineFeatureStore   # the same for asyncio
     from featurestore import FeatureClient             # the same over HTTP; AsyncFeatureClient for asyncio
+    from featurestore import ServedLog                 # where a reader logs what it answers, for fsdbt audit --served
     from featurestore import ref                       # a dbt model as the spine
 
 Names are resolved when they are first used: importing this package costs nothing.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from featurestore.client.feature_client import AsyncFeatureClient, FeatureClient
     from featurestore.errors import FeatureStoreError
+    from featurestore.served_log import ServedLog
     from featurestore.serving.reader import AsyncOnlineFeatureStore, OnlineFeatureStore
     from featurestore.store import FeatureStore
     from featurestore.training.spine import ref
@@ -28,6 +30,7 @@ __all__ = [
     "FeatureStore",
     "FeatureStoreError",
     "OnlineFeatureStore",
+    "ServedLog",
     "ref",
 ]
 
@@ -38,6 +41,7 @@ _MODULES = {
     "FeatureStore": "featurestore.store",
     "FeatureStoreError": "featurestore.errors",
     "OnlineFeatureStore": "featurestore.serving.reader",
+    "ServedLog": "featurestore.served_log",
     "ref": "featurestore.training.spine",
 }
 

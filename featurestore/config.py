@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 from featurestore.dbt.jinja import render
@@ -15,10 +16,11 @@ from featurestore.dbt.meta import DEFAULTS_KEYS, FeatureViewDefaults, read_defau
 from featurestore.dbt.project import DbtProject
 from featurestore.errors import SettingsError, did_you_mean
 from featurestore.online_store.connect import without_secrets
+from featurestore.served_log import DEFAULT_RATE
 from featurestore.timestamps import format_duration
 
 DEFAULT_ONLINE_STORE = "sqlite:///online_store.db"
-SETTINGS = ("online_store", "project", "defaults", "checks")
+SETTINGS = ("online_store", "project", "served_log", "served_log_rate", "defaults", "checks")
 """What may stand under `vars: {featurestore: …}`."""
 
 _VARS = "vars: featurestore"
@@ -47,6 +49,12 @@ class Settings:
     project: str
     """What the project is called in the online store."""
 
+    served_log: str | None
+    """The folder where readers of this project log served values, relative to the project's. None: nowhere."""
+
+    served_log_rate: float
+    """The part of the requests whose values are, from 0 to 1."""
+
     defaults: FeatureViewDefaults
     checks: Mapping[str, object]
     """The severity of each rule of the check for which the project says another one, as it is written."""
@@ -57,6 +65,7 @@ class Settings:
     def shown(self) -> tuple[ShownSetting, ...]:
         """Every setting, fit to be shown."""
         values = {"online_store": without_secrets(self.online_store), "project": self.project}
+        values |= {"served_log": self.served_log or "none", "served_log_rate": f"{self.served_log_rate:g}"}
         values.update({f"defaults.{key}": _default_text(self.defaults, key) for key in DEFAULTS_KEYS})
         values.update({f"checks.{rule}": "off" if word is False else str(word) for rule, word in self.checks.items()})
         return tuple(ShownSetting(name, value, self.origins[name]) for name, value in values.items())
@@ -73,10 +82,11 @@ def load_settings(project: DbtProject, target_name: str, flags: Mapping[str, str
     """
     written = _written_settings(project, target_name)
     problems: list[str] = [f"{_VARS}: there is no setting {key!r}.{did_you_mean(key, SETTINGS)}" for key in written if key not in SETTINGS]
-    online_store, project_name = (
+    online_store, project_name, served_log = (
         _text_setting(name, flags.get(name), written.get(name), default, project.vars_path.name, problems)
-        for name, default in (("online_store", DEFAULT_ONLINE_STORE), ("project", project.name))
+        for name, default in (("online_store", DEFAULT_ONLINE_STORE), ("project", project.name), ("served_log", ""))
     )
+    rate = _rate(written.get("served_log_rate"), project.vars_path.name, problems)
     if any(mark in project_name[0] for mark in ":{}/ "):
         problems.append(f"project: {project_name[0]!r} is part of every key, so it cannot hold a colon, a slash, braces or spaces.")
     said_defaults = written.get("defaults")
@@ -87,10 +97,11 @@ def load_settings(project: DbtProject, target_name: str, flags: Mapping[str, str
     if problems:
         raise SettingsError("\n".join([f"{project.vars_path}:", *(f"  {problem}" for problem in problems)]))
     said = said_defaults if isinstance(said_defaults, Mapping) else {}
-    origins = {"online_store": online_store[1], "project": project_name[1]}
+    origins = {"online_store": online_store[1], "project": project_name[1], "served_log": served_log[1], "served_log_rate": rate[1]}
     origins.update({f"defaults.{key}": project.vars_path.name if key in said else _DEFAULT for key in DEFAULTS_KEYS})
     origins.update({f"checks.{rule}": project.vars_path.name for rule in checks})
-    return Settings(online_store[0], project_name[0], defaults, {str(rule): word for rule, word in checks.items()}, origins)
+    severities = {str(rule): word for rule, word in checks.items()}
+    return Settings(online_store[0], project_name[0], served_log[0] or None, rate[0], defaults, severities, origins)
 
 
 def _written_settings(project: DbtProject, target_name: str) -> dict[str, Any]:
@@ -138,6 +149,20 @@ def _text_setting(name: str, flag: str | None, written: object, default: str, or
         )
         return default, _DEFAULT
     return written, origin
+
+
+def _rate(written: object, origin: str, problems: list[str]) -> tuple[float, str]:
+    """The rate of the log of served values, and where it came from."""
+    said = os.environ.get("FSDBT_SERVED_LOG_RATE") or written
+    if said is None:
+        return DEFAULT_RATE, _DEFAULT
+    try:
+        rate = float(said) if isinstance(said, str | int | float) and not isinstance(said, bool) else nan
+    except ValueError:
+        rate = nan
+    if not 0 <= rate <= 1:
+        problems.append(f"{_VARS}: served_log_rate: must be a number from 0 to 1, such as 0.01, and is {said!r}.")
+    return rate, "FSDBT_SERVED_LOG_RATE" if os.environ.get("FSDBT_SERVED_LOG_RATE") else origin
 
 
 def _default_text(defaults: FeatureViewDefaults, key: str) -> str:

@@ -479,6 +479,35 @@ class FeatureStore:
             append_to_table(report, self._warehouse, target)
         return report
 
+    def audit_served(
+        self,
+        log: str | Path,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        since: datetime | date | str | None = None,
+        examples: int = 3,
+    ) -> AuditReport:
+        """Compare logged answers of readers and servers with what training says at the instants when they were given.
+
+        Args:
+            log: the folder that they were logged to, or one file of it.
+            select: the views, as for `materialize`. Without any, all that were served.
+            exclude: no views that one of these names.
+            since: leave out what was asked before that instant, in UTC.
+            examples: how many values of each kind are kept for each feature.
+
+        Of each feature the report has how many values were `between` two materializations: stale, and as they should be. Raises
+        RequestError where there is no log.
+        """
+        from featurestore.audit.served import ServedAudit
+        from featurestore.audit.served_log import ServedLines
+
+        lines = ServedLines(Path(log), self.settings.project, None if since is None else _instant("since", since))
+        chosen = {view.name: view for view in self.registry.select(select, exclude)}
+        left_out = [view.name for view in self.registry.views if view.name not in chosen]
+        return ServedAudit(self._warehouse, chosen, examples).run(lines, left_out=left_out)
+
     def changes_since(self, artifacts: str | Path) -> ProjectChanges:
         """What the project as it is does to the features of another state of it, and to whoever uses them.
 
@@ -665,9 +694,12 @@ class FeatureStore:
 
     @cached_property
     def _reader(self) -> OnlineFeatureStore:
+        from featurestore.served_log import ServedLog
         from featurestore.serving.reader import OnlineFeatureStore
 
-        return OnlineFeatureStore(self.settings.online_store, self.settings.project, base_dir=self.project.directory, clock=self._clock)
+        settings, folder = self.settings, self.project.directory
+        served_log = ServedLog(folder / settings.served_log, rate=settings.served_log_rate) if settings.served_log else None
+        return OnlineFeatureStore(settings.online_store, settings.project, base_dir=folder, clock=self._clock, served_log=served_log)
 
     def _describe(self, relations: Sequence[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
         return self._warehouse.describe(relations)

@@ -15,7 +15,7 @@ from featurestore.registry.definitions import LateData
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FSDBT_ONLINE_STORE", "FSDBT_PROJECT", "DBT_TARGET_PATH"):
+    for name in ("FSDBT_ONLINE_STORE", "FSDBT_PROJECT", "FSDBT_SERVED_LOG", "FSDBT_SERVED_LOG_RATE", "DBT_TARGET_PATH"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -33,6 +33,8 @@ def test_without_a_word_the_defaults_hold(tmp_path: Path) -> None:
     assert {line.name: (line.value, line.origin) for line in found.shown()} == {
         "online_store": ("sqlite:///online_store.db", "default"),
         "project": ("shop", "default"),
+        "served_log": ("none", "default"),
+        "served_log_rate": ("0.01", "default"),
         "defaults.ttl": ("none", "default"),
         "defaults.available_after": ("0 seconds", "default"),
         "defaults.online": ("true", "default"),
@@ -62,13 +64,26 @@ def test_the_project_file_says_the_defaults_of_all_views(tmp_path: Path) -> None
     assert found.defaults.ttl == timedelta(days=7)
     assert found.defaults.available_after == timedelta(hours=1)
     assert (found.defaults.online, found.defaults.late_data) == (False, LateData.AS_KNOWN)
-    assert [(line.value, line.origin) for line in found.shown()[2:]] == [
+    assert [(line.value, line.origin) for line in found.shown()[4:]] == [
         ("7 days", "dbt_project.yml"),
         ("1 hour", "dbt_project.yml"),
         ("false", "dbt_project.yml"),
         ("as_known", "dbt_project.yml"),
         ("20%", "dbt_project.yml"),
     ]
+
+
+def test_served_values_are_logged_where_the_project_or_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"served_log": "logs/served", "served_log_rate": "{{ 0.5 }}"}
+    found = settings(tmp_path, said)
+    assert (found.served_log, found.served_log_rate, found.origins["served_log_rate"]) == ("logs/served", 0.5, "dbt_project.yml")
+    monkeypatch.setenv("FSDBT_SERVED_LOG", "/var/log/served")
+    monkeypatch.setenv("FSDBT_SERVED_LOG_RATE", "0.25")
+    found = settings(tmp_path, said)
+    assert (found.served_log, found.served_log_rate, found.origins["served_log_rate"]) == ("/var/log/served", 0.25, "FSDBT_SERVED_LOG_RATE")
+    monkeypatch.setenv("FSDBT_SERVED_LOG_RATE", "often")
+    with pytest.raises(SettingsError, match=r"served_log_rate: must be a number from 0 to 1, such as 0\.01, and is 'often'"):
+        settings(tmp_path, said)
 
 
 def test_each_target_may_have_a_store_of_its_own_and_only_its_url_is_rendered(tmp_path: Path) -> None:

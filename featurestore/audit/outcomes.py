@@ -51,6 +51,12 @@ class Example:
     offline_event_timestamp: datetime | None
     """Null too where the view's features are aggregations over windows."""
 
+    asked_at: datetime | None = None
+    """Of a served value: when it was asked for."""
+
+    materialized_at: datetime | None = None
+    """Of a served value: as of when its view had been materialized by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureAudit:
@@ -59,11 +65,13 @@ class FeatureAudit:
     reference: FeatureReference
     counts: Mapping[Outcome, int]
     examples: tuple[Example, ...] = ()
+    between: int = 0
+    """Of served values: how many of the stale ones were what training says of the materialization before, as they are between two."""
 
     @property
     def agrees(self) -> bool:
-        """Whether every value was equal."""
-        return not any(count for outcome, count in self.counts.items() if outcome is not Outcome.EQUAL)
+        """Whether every value was equal, or of a log, as it is between two materializations."""
+        return sum(count for outcome, count in self.counts.items() if outcome is not Outcome.EQUAL) == self.between
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ was audited is audited again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,16 +21,15 @@ from featurestore.materialize.drift import keys_served_otherwise, served_otherwi
 from featurestore.materialize.watermarks import Watermark, read_watermarks
 from featurestore.online_store.base import OnlineStore
 from featurestore.registry.definitions import Feature, FeatureReference, FeatureView
-from featurestore.registry.registry import RequestedView
 from featurestore.serving.reader import OnlineFeatureStore
 from featurestore.sql.dialects import dialect_named
-from featurestore.sql.expressions import render, unused
+from featurestore.sql.expressions import render
 from featurestore.timestamps import as_utc
-from featurestore.training.retrieval import historical_features
 from featurestore.warehouse.base import Warehouse
 
 from .keys import OnlineKeys, keys_never_seen, spine_of_warehouse
 from .outcomes import Answers, FeatureAudit, Tally
+from .training import answered, asked_at, row_times, training_answers
 
 ATTEMPTS = 3
 """How often a view is audited when it is published meanwhile."""
@@ -43,7 +41,7 @@ class ViewAudit:
 
     view: str
     keys: int
-    """How many entity keys were asked about."""
+    """How many entity keys were asked about; of a log, how many rows it has of the view."""
 
     features: tuple[FeatureAudit, ...]
     drift: tuple[str, ...] = ()
@@ -63,9 +61,11 @@ class AuditReport:
     """What an audit found."""
 
     at: datetime
-    """The instant that both sides were asked about."""
+    """The instant that both sides were asked about; of a log, the last one."""
 
     views: tuple[ViewAudit, ...]
+    since: datetime | None = None
+    """Of a log: the first instant that something was asked at."""
 
     @property
     def agrees(self) -> bool:
@@ -118,10 +118,11 @@ class Audit:
             view, features, reader, {each.name: Tally(FeatureReference(view.name, each.name), self.examples) for each in features}
         )
         online = OnlineKeys(view, space := key_space(self.project, served), self.store.scan(space), self.sample)
-        for batch in self._offline(view, features, self._of_warehouse(view)):
+        for batch in training_answers(self.warehouse, view, features, self._of_warehouse(view)):
             asked.add(_once(asked, batch) if self.sample else batch.filter(asked.there(batch)))
         for keys in (*online.tables(), keys_never_seen(view)):
-            for batch in self._offline(view, features, self._of_keys(view, keys)) if keys.num_rows else ():
+            answers = training_answers(self.warehouse, view, features, self._of_keys(view, keys)) if keys.num_rows else ()
+            for batch in answers:
                 # Of all keys, those of which training has a row were asked about already.
                 asked.add(_once(asked, batch) if self.sample else batch.filter(pc.invert(asked.there(batch))))
         if online.unreadable:
@@ -130,29 +131,14 @@ class Audit:
 
     def _of_warehouse(self, view: FeatureView) -> str:
         dialect = self.warehouse.dialect
-        return render(spine_of_warehouse(view, self.at, self._asked_at(view), dialect, self.sample), dialect_named(dialect))
+        return render(spine_of_warehouse(view, self.at, asked_at(view), dialect, self.sample), dialect_named(dialect))
 
     def _of_keys(self, view: FeatureView, keys: pa.Table) -> pa.Table:
         instants = pa.array([as_utc(self.at).replace(tzinfo=None)] * keys.num_rows, pa.timestamp("us"))
-        return keys.append_column(self._asked_at(view), instants)
-
-    def _offline(self, view: FeatureView, features: Sequence[Feature], spine: Any) -> Iterator[pa.RecordBatch]:
-        """Training's answer: the keys, the features, and the event timestamp of the row they come from."""
-        asked = list(features)
-        if not view.aggregated:
-            when = view.event_timestamp
-            asked.append(Feature(_event_time_column(view), when.value_type, stored_as=when.stored_name))
-            # Last among the features, where it breaks no tie: rows that tie have the same.
-            view = replace(view, features=(*view.features, asked[-1]))
-        requested = (RequestedView(view, tuple(asked), tuple(feature.name for feature in asked)),)
-        asked_at = self._asked_at(view)
-        yield from historical_features(self.warehouse, requested, spine, relation_of=_no_model, event_timestamp=asked_at).to_arrow_batches()
+        return keys.append_column(asked_at(view), instants)
 
     def _watermark(self, view: FeatureView) -> Watermark | None:
         return read_watermarks(self.store, self.project, [view]).get(view.name)
-
-    def _asked_at(self, view: FeatureView) -> str:
-        return unused("event_timestamp", [*(key.name for key in view.join_keys), *(feature.name for feature in view.features)])
 
 
 @dataclass
@@ -168,13 +154,8 @@ class _Asked:
     """The entity keys of a sample that were asked about."""
 
     def there(self, batch: pa.RecordBatch) -> pa.Array:
-        """Whether training has a row that counts. Of aggregations it has one where any of them has a value."""
-        if not self.view.aggregated:
-            return batch.column(_event_time_column(self.view)).is_valid()
-        found = pa.array([False] * batch.num_rows, pa.bool_())
-        for feature in self.features:
-            found = pc.or_(found, batch.column(feature.name).is_valid())
-        return found
+        """Whether training has a row that counts."""
+        return answered(self.view, self.features, batch)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Ask the online store about the keys of training's answer, and count how both compare."""
@@ -182,7 +163,7 @@ class _Asked:
             return
         keys = {key.name: batch.column(key.name).to_pylist() for key in self.view.join_keys}
         answer = self.reader.get_online_features(keys, [f"{self.view.name}:{feature.name}" for feature in self.features])
-        times = None if self.view.aggregated else _instants(batch.column(_event_time_column(self.view)))
+        times = row_times(self.view, batch)
         online, statuses, online_times = answer.to_dict(), answer.statuses(), answer.event_timestamps()
         there = self.there(batch).to_pylist()
         for feature in self.features:
@@ -201,21 +182,3 @@ def _once(asked: _Asked, batch: pa.RecordBatch) -> pa.RecordBatch:
         new.append(text not in asked.seen)
         asked.seen.add(text)
     return batch.filter(pa.array(new, pa.bool_()))
-
-
-def _instants(column: pa.Array) -> list[datetime | None]:
-    moments = (
-        column.cast(pa.timestamp("us")).to_pylist()
-        if not pa.types.is_timestamp(column.type) or column.type.tz is None
-        else column.to_pylist()
-    )
-    return [None if moment is None else as_utc(moment) for moment in moments]
-
-
-def _event_time_column(view: FeatureView) -> str:
-    """A name for the event timestamp of training's row that no feature has."""
-    return unused("row_event_timestamp", [*(key.name for key in view.join_keys), *(feature.name for feature in view.features)])
-
-
-def _no_model(name: str) -> Any:
-    raise AssertionError(f"no spine of an audit is a model: {name}")

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurestore.errors import RequestError
+from featurestore.timestamps import parse_duration, utc_now
+
 from .options import (
     PROJECT_DIR,
     AsJson,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from featurestore.audit.outcomes import Example, FeatureAudit
     from featurestore.audit.run import AuditReport, ViewAudit
 
+SAMPLE = 10_000
 DISAGREES = 7
 """The exit code where the two sides do not say the same."""
 
@@ -35,8 +39,15 @@ def audit(
     select: Select = None,
     exclude: Exclude = None,
     at: Annotated[str | None, typer.Option("--at", help="The instant that both sides are asked about, in UTC.  [default: now]")] = None,
-    sample: Annotated[int, typer.Option("--sample", min=1, help="Entity keys of each view, on each side.")] = 10_000,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="Entity keys of each view, on each side.  [default: 10000]")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All entity keys, of both sides.")] = False,
+    served: Annotated[
+        Path | None, typer.Option("--served", help="Compare what was logged in that folder when it was served, and not what is online.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="With --served: leave out what was asked before that instant, or longer ago: 1d."),
+    ] = None,
     examples: Annotated[int, typer.Option("--examples", min=0, help="Values shown of each kind for each feature.")] = 3,
     prometheus: Annotated[Path | None, typer.Option("--prometheus", help="Write the result there, as Prometheus' text.")] = None,
     as_json: AsJson = False,
@@ -47,8 +58,13 @@ def audit(
     target: Target = None,
 ) -> None:
     """Compare what the online store answers with what training says at the same instant; exit code 7 where they differ."""
+    _refuse_together(served, since, at=at is not None, sample=sample is not None, all=everything)
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
-        report = store.audit(select or (), exclude or (), at=at, sample=None if everything else sample, examples=examples)
+        if served is not None:
+            report = store.audit_served(served, select or (), exclude or (), since=_since(since), examples=examples)
+        else:
+            most = None if everything else sample or SAMPLE
+            report = store.audit(select or (), exclude or (), at=at, sample=most, examples=examples)
     if prometheus is not None:
         from featurestore.audit.report import to_prometheus
 
@@ -63,7 +79,28 @@ def audit(
         sys.exit(DISAGREES)
 
 
+def _refuse_together(served: Path | None, since: str | None, **options: bool) -> None:
+    """Options that mean nothing beside one another. Raises RequestError."""
+    if served is None and since is not None:
+        raise RequestError("--since is about a log of served values: name its folder with --served.")
+    said = next((name for name, is_said in options.items() if is_said), None)
+    if served is not None and said is not None:
+        raise RequestError(f"--{said} is about what is online. With --served, all of the log is compared: choose by --since and --select.")
+
+
+def _since(said: str | None) -> str | datetime | None:
+    """An instant, or how long ago. An instant that is none is named by whoever reads it."""
+    if said is None:
+        return None
+    try:
+        return utc_now() - parse_duration(said)
+    except ValueError:
+        return said
+
+
 def _print(report: AuditReport) -> None:
+    from featurestore.audit.outcomes import Outcome
+
     outcomes = [outcome.value for outcome in (report.views[0].features[0].counts if report.views and report.views[0].features else ())]
     rows = [(str(each.reference), *(each.counts[outcome] for outcome in each.counts)) for view in report.views for each in view.features]
     write_table(("feature", *outcomes), rows)
@@ -73,16 +110,24 @@ def _print(report: AuditReport) -> None:
         for each in view.features:
             for example in each.examples:
                 note(_sentence(each, example))
+            if each.between:
+                stale = each.counts[Outcome.STALE]
+                note(f"{each.reference}: {each.between:,} of {stale:,} stale values were those of the last materialization before")
     keys = sum(view.keys for view in report.views)
     verdict = "online and offline say the same" if report.agrees else "online and offline DIFFER"
-    note(f"{verdict}: {keys:,} entity keys of {len(report.views)} feature views at {cell(report.at)}")
+    if report.since is None:
+        note(f"{verdict}: {keys:,} entity keys of {len(report.views)} feature views at {cell(report.at)}")
+    else:
+        note(f"{verdict}: {keys:,} served rows of {len(report.views)} feature views from {cell(report.since)} to {cell(report.at)}")
 
 
 def _sentence(of: FeatureAudit, example: Example) -> str:
     keys = ", ".join(f"{name}={cell(value)}" for name, value in example.keys.items())
     online = _value(example.online, example.online_event_timestamp)
     offline = _value(example.offline, example.offline_event_timestamp)
-    return f"{of.reference} {example.outcome.value} for {keys}: online {online}, offline {offline}"
+    asked = "" if example.asked_at is None else f" at {cell(example.asked_at)}"
+    materialized = "" if example.materialized_at is None else f" (materialized at {cell(example.materialized_at)})"
+    return f"{of.reference} {example.outcome.value} for {keys}{asked}: online {online}{materialized}, offline {offline}"
 
 
 def _value(value: object, event_timestamp: datetime | None) -> str:
@@ -91,7 +136,8 @@ def _value(value: object, event_timestamp: datetime | None) -> str:
 
 
 def _document(report: AuditReport) -> dict[str, object]:
-    return {"at": report.at, "agrees": report.agrees, "views": [_view_document(view) for view in report.views]}
+    document = {"at": report.at, "agrees": report.agrees, "views": [_view_document(view) for view in report.views]}
+    return document if report.since is None else {"since": report.since, **document}
 
 
 def _view_document(view: ViewAudit) -> dict[str, object]:
@@ -105,6 +151,7 @@ def _view_document(view: ViewAudit) -> dict[str, object]:
             {
                 "feature": str(each.reference),
                 "outcomes": {outcome.value: count for outcome, count in each.counts.items()},
+                **({"between_materializations": each.between} if each.between else {}),
                 "examples": [
                     {
                         "entity": dict(example.keys),
@@ -113,6 +160,7 @@ def _view_document(view: ViewAudit) -> dict[str, object]:
                         "online_event_timestamp": example.online_event_timestamp,
                         "offline": example.offline,
                         "offline_event_timestamp": example.offline_event_timestamp,
+                        **_when(example),
                     }
                     for example in each.examples
                 ],
@@ -120,3 +168,8 @@ def _view_document(view: ViewAudit) -> dict[str, object]:
             for each in view.features
         ],
     }
+
+
+def _when(example: Example) -> dict[str, object]:
+    """Of a served value, when it was asked for, and as of when its view had been materialized."""
+    return {} if example.asked_at is None else {"asked_at": example.asked_at, "materialized_at": example.materialized_at}

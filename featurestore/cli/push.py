@@ -48,7 +48,7 @@ def push(
 
 
 def _rows(file: str, view: FeatureView) -> Any:
-    from featurestore.server.json_values import typed_columns
+    from featurestore.serving.json_values import typed_columns
     from featurestore.serving.push import pushed_columns
 
     path = Path(file)

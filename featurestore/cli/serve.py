@@ -32,6 +32,12 @@ def serve(
         int | None, typer.Option(help="Seconds that requests may take to end after SIGTERM.  [default: 20]")
     ] = None,
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="No line of JSON on stdout for each request.")] = False,
+    served_log: Annotated[
+        str | None, typer.Option(help="The folder where a part of the served values is logged, for fsdbt audit --served.")
+    ] = None,
+    served_log_rate: Annotated[
+        float | None, typer.Option(help="The part of the requests that is logged, from 0 to 1.  [default: 0.01]")
+    ] = None,
     keys_file: Annotated[str | None, typer.Option(help="The file that says which API keys count: see fsdbt keys.")] = None,
     jwt_issuer: Annotated[str | None, typer.Option(help="Whose tokens count.")] = None,
     jwt_audience: Annotated[str | None, typer.Option(help="For whom they are made.  [default: featurestore]")] = None,
@@ -60,8 +66,10 @@ def serve(
     said["access_log"] = False if no_access_log else None
     said["online_store"] = online_store or os.environ.get("FSDBT_ONLINE_STORE")
     said["project"] = project or os.environ.get("FSDBT_PROJECT")
+    said["served_log"] = _absolute(served_log or os.environ.get("FSDBT_SERVED_LOG") or None)
     if not said["online_store"] or not said["project"]:
-        said |= _of_the_project(online_store, project, project_dir, profiles_dir, profile, target)
+        of_the_project = _of_the_project(online_store, project, project_dir, profiles_dir, profile, target)
+        said |= {name: value for name, value in of_the_project.items() if said.get(name) is None or name in ("online_store", "project")}
     environment = {**os.environ, **to_environment(said)}
     settings_from(environment)
     os.execve(sys.executable, [sys.executable, "-m", "featurestore.server"], environment)
@@ -72,5 +80,16 @@ def _of_the_project(
 ) -> dict[str, object]:
     """What the dbt project's settings say, where a flag does not."""
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
-        settings, folder = store.settings, store.project.directory
-    return {"online_store": settings.online_store, "project": project or settings.project, "base_dir": str(folder.resolve())}
+        settings, folder = store.settings, store.project.directory.resolve()
+    return {
+        "online_store": settings.online_store,
+        "project": project or settings.project,
+        "base_dir": str(folder),
+        "served_log": None if settings.served_log is None else str(folder / settings.served_log),
+        "served_log_rate": settings.served_log_rate,
+    }
+
+
+def _absolute(folder: str | None) -> str | None:
+    """A folder that was named here, whatever folder the online store is relative to."""
+    return None if folder is None else str(Path(folder).resolve())

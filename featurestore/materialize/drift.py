@@ -33,7 +33,7 @@ def served_otherwise(view: FeatureView, served: FeatureView) -> tuple[tuple[Feat
 
 def keys_served_otherwise(view: FeatureView, served: FeatureView) -> str | None:
     """That the entity keys are others than those that are served, in words; None where they are the same."""
-    declared, there = _keys(view), _keys(served)
+    declared, there = keys_in_words(view.join_keys), keys_in_words(served.join_keys)
     return None if declared == there else f"its keys are served as {there}, and the project has {declared}"
 
 
@@ -55,5 +55,6 @@ def stored_otherwise(view: FeatureView, columns: Sequence[Column]) -> tuple[str,
     return tuple(drift.values())
 
 
-def _keys(view: FeatureView) -> str:
-    return ", ".join(f"{key.name} {key.value_type}" for key in view.join_keys)
+def keys_in_words(join_keys: Sequence[Column]) -> str:
+    """Join keys and their types."""
+    return ", ".join(f"{key.name} {key.value_type}" for key in join_keys)

@@ -8,10 +8,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from featurestore.serving.json_values import ColumnWriter
 from featurestore.serving.lookup import OnlineRequest
 from featurestore.serving.online_features import OnlineFeatures
-
-from .json_values import ColumnWriter
 
 MOST_RECORDS_KEPT = 16
 """Kinds of entity rows that are remembered: whoever sends other columns along each time makes new ones."""

@@ -11,10 +11,12 @@ import os
 import traceback
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
 from featurestore.errors import FeatureStoreError
 from featurestore.online_store.connect import open_async_store
+from featurestore.served_log import ServedLog
 from featurestore.serving.reader import AsyncOnlineFeatureStore
 
 from . import features, listing, monitoring, openapi, push, status
@@ -61,7 +63,10 @@ class Application:
         self._settings = settings
         self._metrics, self._tracing = Metrics(), tracing(os.environ)
         store = ObservedStore(open_async_store(settings.online_store, settings.base_dir), self._metrics, self._tracing)
-        self._store = AsyncOnlineFeatureStore(settings.online_store, settings.project, store=store, public_only=True)
+        self._served_log = served_log(settings)
+        self._store = AsyncOnlineFeatureStore(
+            settings.online_store, settings.project, store=store, public_only=True, served_log=self._served_log
+        )
         access = Access(settings)
         self._load = LoadLimit(settings.max_concurrency, settings.max_queue)
         self._deadlines = Deadlines(settings.request_timeout)
@@ -153,6 +158,9 @@ class Application:
         for task in kept:
             task.cancel()
         self._metrics.publish(0)
+        if self._served_log is not None:
+            await asyncio.to_thread(self._served_log.close)
+            self._metrics.publish_served_log(self._served_log)
         if self._log is not None:
             self._log.write()
         if self._tracing is not None:
@@ -163,12 +171,21 @@ class Application:
     async def _keep_publishing(self) -> None:
         while True:
             self._metrics.publish(self._load.in_flight)
+            if self._served_log is not None:
+                self._metrics.publish_served_log(self._served_log)
             await asyncio.sleep(PUBLISH_EVERY)
 
 
 def _opened(routes: Iterable[Route], paths: Collection[str]) -> list[Route]:
     """The routes, those of some paths for anybody."""
     return [replace(route, anybody=True) if route.path in paths else route for route in routes]
+
+
+def served_log(settings: ServerSettings) -> ServedLog | None:
+    """Where those settings have served values logged."""
+    if settings.served_log is None:
+        return None
+    return ServedLog(Path(settings.base_dir, settings.served_log), rate=settings.served_log_rate)
 
 
 def _by_path(routes: Iterable[Route]) -> Mapping[str, Mapping[str, Route]]:

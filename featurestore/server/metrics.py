@@ -20,6 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from featurestore.registry.registry import RequestedView
+from featurestore.served_log import ServedLog
 from featurestore.serving.online_features import Status, ViewAnswer
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
@@ -64,6 +65,10 @@ class Metrics:
         self._store_errors = Counter(
             "featurestore_store_errors", "Reads or writes that the online store failed.", ("error",), registry=registry
         )
+        self._served_lines = Counter(
+            "featurestore_served_log_lines", "Lines of the log of served values, by what became of them.", ("outcome",), registry=registry
+        )
+        self._counted_lines = {"written": 0, "dropped": 0}
         self._counted: dict[tuple[str, Status], int] = defaultdict(int)
         self._labelled: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -101,6 +106,12 @@ class Metrics:
         for (view, status), count in self._counted.items():
             self._rows.labels(view, status.value).inc(count)
         self._counted.clear()
+
+    def publish_served_log(self, log: ServedLog) -> None:
+        """Count what became of the lines of the log of served values since the last time."""
+        for outcome, lines in (("written", log.written), ("dropped", log.dropped)):
+            self._served_lines.labels(outcome).inc(lines - self._counted_lines[outcome])
+            self._counted_lines[outcome] = lines
 
     def text(self, freshness: Sequence[Freshness]) -> bytes:
         """The answer to Prometheus: of all workers, with the freshness of each view as the store says it now."""

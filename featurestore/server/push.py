@@ -9,11 +9,11 @@ import msgspec
 
 from featurestore.errors import UnknownNameError
 from featurestore.registry.definitions import FeatureView
+from featurestore.serving.json_values import typed_columns
 from featurestore.serving.push import Pushed, PushedRows, pushed_columns
 
 from .bodies import decoded
 from .http import HttpError, Request, Response
-from .json_values import typed_columns
 from .reading import refuse_too_many, row_count
 from .routes import ROWS_OR_COLUMNS, Route, Serving
 

@@ -9,11 +9,11 @@ from typing import NamedTuple, TypeAlias
 
 from featurestore.errors import UnknownNameError
 from featurestore.registry.definitions import Column
+from featurestore.serving.json_values import typed_keys
 from featurestore.serving.lookup import EntityRows, OnlineRequest
 from featurestore.serving.online_features import OnlineFeatures
 
 from .http import HttpError, Request
-from .json_values import typed_keys
 from .routes import Serving
 
 TypedKeys: TypeAlias = Callable[[EntityRows, Sequence[Column]], EntityRows]

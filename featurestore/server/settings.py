@@ -11,9 +11,16 @@ import msgspec
 
 from featurestore.errors import SettingsError, did_you_mean
 from featurestore.online_store.connect import without_secrets
+from featurestore.served_log import DEFAULT_RATE
 
 PREFIX = "FSDBT_SERVE_"
-_SHARED = {"online_store": "FSDBT_ONLINE_STORE", "project": "FSDBT_PROJECT", "keys_file": "FSDBT_KEYS_FILE"}
+_SHARED = {
+    "online_store": "FSDBT_ONLINE_STORE",
+    "project": "FSDBT_PROJECT",
+    "keys_file": "FSDBT_KEYS_FILE",
+    "served_log": "FSDBT_SERVED_LOG",
+    "served_log_rate": "FSDBT_SERVED_LOG_RATE",
+}
 """The settings that other commands have too."""
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -59,6 +66,12 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the requests at work may take to end after SIGTERM."""
 
     access_log: bool = True
+
+    served_log: str | None = None
+    """The folder where served values are logged, for `fsdbt audit --served`. None: nowhere."""
+
+    served_log_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = DEFAULT_RATE
+    """The part of the requests whose values are."""
 
     keys_file: str | None = None
     """The file that says which API keys count. None: no key is asked for, unless tokens are."""

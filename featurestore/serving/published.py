@@ -5,8 +5,10 @@ Immutable but for what it remembers: a newer snapshot is a new `Published`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import TypeAlias
 
 from featurestore.registry.definitions import FeatureReference, FeatureService
@@ -33,6 +35,11 @@ class Published:
         self.document, self.read_at = document, read_at
         self._project = project
         self._requests: dict[object, OnlineRequest] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """A short digest of the snapshot."""
+        return hashlib.sha256(self.document).hexdigest()[:16]
 
     def request(self, features: WantedFeatures, full_feature_names: bool) -> OnlineRequest:
         """Resolve a choice of features, once. Raises UnknownNameError and RequestError."""

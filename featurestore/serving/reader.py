@@ -13,6 +13,7 @@ how they fetch it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,12 +24,14 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from featurestore.codec.decode import UnknownSchemas, learn_documents
 from featurestore.codec.layout import schema_document_name
+from featurestore.codec.versions import watermark_document_name
 from featurestore.errors import NotMaterializedError, RequestError, UnknownNameError
 from featurestore.online_store.base import AsyncOnlineStore
 from featurestore.online_store.connect import open_async_store, open_store, without_secrets
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.registry.snapshot import HELD_FOR, SNAPSHOT
+from featurestore.served_log import ServedLog
 from featurestore.timestamps import Clock, utc_now
 
 from .lookup import EntityRows, Lookup, OnlineRequest, assemble, plan_lookup, refuse_offline
@@ -36,6 +39,7 @@ from .online_features import OnlineFeatures
 from .published import Published, WantedFeatures
 from .push import CheckedRows, Pushed, PushedRows, check_rows, refuse_unpushable, takes_the_rows_of
 from .pushing import Pushing
+from .served_values import AnswerLog, ServedBy
 from .store_steps import ReadDocuments, ReadRows, StoreStep
 
 REFRESH_AFTER = HELD_FOR
@@ -69,12 +73,16 @@ class _Asked(NamedTuple):
 class _Reader:
     """The decisions that both readers share."""
 
-    def __init__(self, url: str, project: str, clock: Clock, refresh_after: timedelta, public_only: bool) -> None:
+    def __init__(
+        self, url: str, project: str, clock: Clock, refresh_after: timedelta, public_only: bool, served_log: ServedLog | None
+    ) -> None:
         self._place, self._project, self._public_only = without_secrets(url), project, public_only
         self._clock, self._refresh_after = clock, refresh_after
         self._published: Published | None = None
         self._asks, self._newest = count(), -1
         self._pushing = Pushing(project)
+        self._served_log = served_log
+        self._answers = None if served_log is None else AnswerLog(project, served_log)
 
     def _steps(
         self, entity_rows: EntityRows, features: WantedFeatures, full_feature_names: bool, admit: Admit | None
@@ -88,18 +96,22 @@ class _Reader:
                     raise
                 continue
             lookup = plan_lookup(request, entity_rows if admit is None else admit(request, entity_rows))
+            by = self._answers.served_by(published) if self._answers is not None and self._answers.chosen() else None
             rows: list[bytes | None] = (yield ReadRows(lookup.keys)) if lookup.keys else []
             if not self._recent(published, SURE_FOR) and None in rows and (yield from self._fresh(timedelta(0))) is not published:
                 continue
-            answer = yield from self._assembled(lookup, rows, published)
+            answer = yield from self._assembled(lookup, rows, published, by)
             if answer is not None:
                 return answer
 
-    def _assembled(self, lookup: Lookup, rows: list[bytes | None], published: Published) -> _Steps[OnlineFeatures | None]:
-        """The answer; None where a newer snapshot has to be read for it."""
+    def _assembled(
+        self, lookup: Lookup, rows: list[bytes | None], published: Published, by: ServedBy | None
+    ) -> _Steps[OnlineFeatures | None]:
+        """The answer, logged where `by` says how; None where a newer snapshot has to be read for it."""
         while True:
+            now = self._clock()
             try:
-                return assemble(lookup, rows, self._clock())
+                answer = assemble(lookup, rows, now)
             except UnknownSchemas as unknown:
                 schema_ids = sorted(unknown.schema_ids)
                 names = [schema_document_name(unknown.view, schema_id) for schema_id in schema_ids]
@@ -110,6 +122,10 @@ class _Reader:
                     return None
                 part = next(part for part in lookup.request.parts if part.view == unknown.view)
                 learn_documents(part.decoder, unknown.view, dict(zip(schema_ids, documents, strict=True)))
+            else:
+                if self._answers is not None and by is not None:
+                    self._answers.add(by, lookup, answer, now)
+                return answer
 
     def _push_steps(self, view: str, rows: PushedRows, admit: AdmitPush | None) -> _Steps[Pushed]:
         served = yield from self._served(view, self._refresh_after)
@@ -146,9 +162,23 @@ class _Reader:
         published = self._published
         if published is not None and self._recent(published, refresh_after):
             return published
+        if self._answers is not None:
+            return (yield from self._fresh_with_watermarks(self._answers))
         asked = self._ask()
         (snapshot,) = yield ReadDocuments(self._project, (SNAPSHOT,))
         return self._keep(snapshot, asked)
+
+    def _fresh_with_watermarks(self, answers: AnswerLog) -> _Steps[Published]:
+        """The same, and for the log when views were last materialized: before any row is read, so that rows are at least as new."""
+        while True:
+            known = self._published
+            views = [view.name for view in known.registry.views] if known is not None else []
+            asked = self._ask()
+            snapshot, *watermarks = yield ReadDocuments(self._project, (SNAPSHOT, *map(watermark_document_name, views)))
+            published = self._keep(snapshot, asked)
+            answers.learn(dict(zip(views, watermarks, strict=True)))
+            if known is not None:
+                return published
 
     def _recent(self, published: Published, age: timedelta) -> bool:
         """Whether it was read less than so long ago; not where the clock was set back since."""
@@ -181,6 +211,7 @@ class OnlineFeatureStore(_Reader):
         clock: says what time it is; for tests.
         refresh_after: how old the snapshot of what exists may get.
         public_only: leave out feature views of private models, and feature services with features of them.
+        served_log: where a part of the answers is logged, for `fsdbt audit --served`. None: nowhere.
     """
 
     def __init__(
@@ -192,8 +223,9 @@ class OnlineFeatureStore(_Reader):
         clock: Clock = utc_now,
         refresh_after: timedelta = REFRESH_AFTER,
         public_only: bool = False,
+        served_log: ServedLog | None = None,
     ) -> None:
-        super().__init__(url, project, clock, refresh_after, public_only)
+        super().__init__(url, project, clock, refresh_after, public_only, served_log)
         self._store = open_store(url, base_dir)
 
     @property
@@ -239,8 +271,10 @@ class OnlineFeatureStore(_Reader):
         return pushed
 
     def close(self) -> None:
-        """Give up the connections."""
+        """Give up the connections, and write what waits to be logged."""
         self._store.close()
+        if self._served_log is not None:
+            self._served_log.close()
 
     def __enter__(self) -> OnlineFeatureStore:
         return self
@@ -273,9 +307,10 @@ class AsyncOnlineFeatureStore(_Reader):
         clock: Clock = utc_now,
         refresh_after: timedelta = REFRESH_AFTER,
         public_only: bool = False,
+        served_log: ServedLog | None = None,
         store: AsyncOnlineStore | None = None,
     ) -> None:
-        super().__init__(url, project, clock, refresh_after, public_only)
+        super().__init__(url, project, clock, refresh_after, public_only, served_log)
         self._store = store or open_async_store(url, base_dir)
 
     async def read_registry(self) -> Registry:
@@ -309,8 +344,10 @@ class AsyncOnlineFeatureStore(_Reader):
         return pushed
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Give up the connections, and write what waits to be logged."""
         await self._store.close()
+        if self._served_log is not None:
+            await asyncio.to_thread(self._served_log.close)
 
     async def __aenter__(self) -> AsyncOnlineFeatureStore:
         return self

@@ -37,3 +37,31 @@ def test_an_instant_may_be_given_and_a_wrong_one_is_an_error(shop: Path) -> None
     fsdbt(shop, "materialize", check=True)
     assert fsdbt(shop, "audit", "--at", "2024-01-05", "--select", "customer_orders").returncode == 0
     assert fsdbt(shop, "audit", "--at", "soon").returncode == 2
+
+
+def test_what_was_served_is_compared_with_training_at_the_instants_when_it_was(shop: Path) -> None:
+    fsdbt(shop, "materialize", check=True)
+    environment = {"FSDBT_SERVED_LOG": "served", "FSDBT_SERVED_LOG_RATE": "1"}
+    fsdbt(shop, "get", "customer_orders:amount", "customer_id=1", check=True, **environment)
+    agreed = fsdbt(shop, "audit", "--served", "served", "--since", "1h", check=True)
+    assert "online and offline say the same: 1 served rows of 1 feature views from " in agreed.stderr
+    (file,) = (shop / "served").iterdir()
+    text = file.read_text(encoding="utf-8")
+    assert "20.25" in text
+    file.write_text(text.replace("20.25", "20.24"), encoding="utf-8")
+    shifted = fsdbt(shop, "audit", "--served", "served", "--json")
+    assert shifted.returncode == 7
+    (orders,) = json.loads(shifted.stdout)["views"]
+    (example,) = orders["features"][0]["examples"]
+    assert (example["outcome"], example["online"], example["offline"]) == ("different", "20.24", "20.25")
+    assert (example["asked_at"] > example["materialized_at"], orders["agrees"]) == (True, False)
+
+
+def test_options_of_the_other_kind_of_audit_are_refused(shop: Path) -> None:
+    for arguments, message in (
+        (("--since", "1d"), "--since is about a log of served values"),
+        (("--served", "logs", "--all"), "--all is about what is online"),
+        (("--served", "nowhere"), "nowhere holds no log of served values"),
+    ):
+        refused = fsdbt(shop, "audit", *arguments)
+        assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr

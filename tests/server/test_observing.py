@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -87,3 +88,24 @@ def test_the_log_can_be_left_out(shop: Shop):
         assert server.client.get("/ready").status_code == 200
         server.stop()
         assert server.log == ""
+
+
+def test_served_values_are_logged_and_counted(shop: Shop, tmp_path: Path):
+    with FeatureServer(shop.url, "shop", "--served-log", str(tmp_path / "served"), "--served-log-rate", "1") as running:
+        for key in (1, 9):
+            running.client.post("/v1/features", json={"features": "churn", "rows": [{"customer_id": key}]})
+        deadline = time.monotonic() + 60
+        while ("featurestore_served_log_lines_total", "written") not in (found := samples(running)) or found[
+            "featurestore_served_log_lines_total", "written"
+        ] < 4:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert found["featurestore_served_log_lines_total", "dropped"] == 0
+        running.stop()
+    lines = [json.loads(line) for path in (tmp_path / "served").iterdir() for line in path.read_text(encoding="utf-8").splitlines()]
+    assert {(line["feature_view"], *line["entity_keys"]) for line in lines} == {
+        ("orders", "1"),
+        ("orders", "9"),
+        ("profile", "1"),
+        ("profile", "9"),
+    }

@@ -32,7 +32,7 @@ from featurestore.registry.value_types import (
     MapType,
     StructType,
 )
-from featurestore.server.json_values import ColumnWriter, reading
+from featurestore.serving.json_values import ColumnWriter, reading
 
 KEYS = {
     "d": (DATE, date(2024, 2, 29), "2024-02-29"),

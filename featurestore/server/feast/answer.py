@@ -14,8 +14,8 @@ import msgspec
 
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.value_types import FloatType, ValueType
-from featurestore.server.json_values import value_writer
 from featurestore.serving.json_floats import json_floats
+from featurestore.serving.json_values import value_writer
 from featurestore.serving.online_features import OnlineFeatures, Status, ViewAnswer
 from featurestore.timestamps import EPOCH, to_micros
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from featurestore.registry.definitions import Column
 from featurestore.registry.value_types import IntegerType, StringType
-from featurestore.server.json_values import typed_keys
+from featurestore.serving.json_values import typed_keys
 from featurestore.serving.lookup import EntityRows
 
 

@@ -41,9 +41,10 @@ from featurestore.registry.value_types import (
     TimeType,
     ValueType,
 )
-from featurestore.serving.json_floats import NOT_IN_JSON, all_in_json, json_float, json_floats
-from featurestore.serving.key_text import parse_key
-from featurestore.serving.lookup import EntityRows
+
+from .json_floats import NOT_IN_JSON, all_in_json, json_float, json_floats
+from .key_text import parse_key
+from .lookup import EntityRows
 
 _Convert: TypeAlias = Callable[[Any], Any]
 Rows: TypeAlias = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
