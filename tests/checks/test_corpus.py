@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from leakage_corpus import DECLARATIONS, DIALECTS, LEAKS, Case, cases, tables_read
+from leakage_corpus import DECLARATIONS, DIALECTS, HALVES, LEAKS, Case, cases, tables_read
 from leakage_experiment import changed_features, rows_before
 
 CASES = cases()
@@ -42,6 +42,8 @@ def test_a_case_names_what_there_is(case: Case) -> None:
         assert set(features) <= set(case.features), rule
         assert len(features) == len(set(features)), rule
         assert not features or rule not in ABOUT_NO_FEATURE, rule
+    assert set(case.looks_like) <= {*LEAKS, *DECLARATIONS}
+    assert bool(case.looks_like) != bool(case.expected)
     assert not case.provable or SHOWN_BY_LATER_ROWS & set(case.expected)
     declared = {*case.models, *case.sources}
     assert {*case.snapshots, *case.immutable, *case.incremental} <= declared
@@ -77,6 +79,24 @@ def test_lineage_resolves_every_column(case: Case) -> None:
     for column in (*case.view.keys, case.view.timestamp, *case.features):
         for model, found in case.reached(column):
             assert not found.unknown, (model, column)
+
+
+def test_there_are_enough_cases_and_no_name_is_in_both_halves() -> None:
+    names = [case.name for case in CASES]
+    assert len(names) >= 160
+    assert len(set(names)) == len(names)
+    sizes = [sum(case.half == half for case in CASES) for half in HALVES]
+    assert max(sizes) - min(sizes) <= 5
+    assert {case.dialect for case in CASES} == set(DIALECTS)
+    assert len([case for case in CASES if case.dialect == "duckdb"]) >= 60
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("rule", [*LEAKS, *DECLARATIONS])
+def test_each_half_breaks_every_rule_and_has_what_only_looks_like_it(rule: str, half: str) -> None:
+    cases_of_half = [case for case in CASES if case.half == half]
+    assert len([case for case in cases_of_half if rule in case.expected]) >= 4
+    assert [case for case in cases_of_half if rule in case.looks_like]
 
 
 @pytest.mark.parametrize("case", BUILT, ids=[case.name for case in BUILT])

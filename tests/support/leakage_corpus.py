@@ -88,12 +88,14 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, k
     """A feature view, the models it is made of, and what is wrong with it."""
 
     name: str = ""
+    half: str = ""
     about: str
     dialect: str
     sources: dict[str, dict[str, str]]
     models: dict[str, str]
     view: View
     expected: dict[str, list[str]]
+    looks_like: list[str] = []
     why: str
     provable: bool
     snapshots: list[str] = []
@@ -170,7 +172,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, k
 def cases(*halves: str) -> tuple[Case, ...]:
     """The cases of those halves, or of both, by name."""
     return tuple(
-        msgspec.structs.replace(msgspec.yaml.decode(path.read_bytes(), type=Case), name=path.stem)
+        msgspec.structs.replace(msgspec.yaml.decode(path.read_bytes(), type=Case), name=path.stem, half=half)
         for half in halves or HALVES
         for path in sorted((CORPUS / half).glob("*.yaml"))
     )
