@@ -5,6 +5,7 @@ select
     origin,
     flight_number,
     destination,
+    distance_miles,
     departure_delay as dep_delay
 from {{ ref('stg_flights') }}
 where departure_delay is not null

@@ -260,6 +260,19 @@ def test_a_carriers_day_holds_the_flights_that_landed_on_it(built: DbtRun, fligh
     assert select(built, "select * from carrier_daily order by carrier, landed_on") == near(expected)
 
 
+def test_a_flight_is_measured_by_its_carriers_mean_flight_of_the_last_whole_day(built: DbtRun, flights: list[Flight]) -> None:
+    miles: dict[tuple[str, date], list[int]] = defaultdict(list)
+    for flight in flights:
+        if flight.landed:
+            miles[flight.carrier, flight.landed.date()].append(flight.miles)
+    asked = datetime(2013, 2, 14, 17, 30)
+    spine = pa.table({"carrier": ["UA", "B6", "UA", "UA"], "distance_miles": [1400, 0, None, 2475], "event_timestamp": [asked] * 4})
+    with FeatureStore(built.project, profiles_dir=built.project / "profiles") as store:
+        found = store.get_historical_features(spine, ["carrier_daily:distance_ratio"]).to_arrow().column("distance_ratio").to_pylist()
+    day = miles["UA", date(2013, 2, 13)]
+    assert found == [pytest.approx(1400 / mean(day)), 0.0, None, pytest.approx(2475 / mean(day))]
+
+
 @pytest.mark.parametrize(("carrier", "origin"), [("UA", "EWR"), ("B6", "JFK"), ("HA", "JFK")])
 def test_a_carrier_at_an_origin_is_told_by_the_flights_that_had_left(
     built: DbtRun, flights: list[Flight], carrier: str, origin: str
@@ -290,9 +303,9 @@ def carrier_at_origin(at: datetime, left: list[Flight]) -> dict[str, Any]:
 
 
 def test_the_labels_are_asked_about_two_hours_before_departure(built: DbtRun, flights: list[Flight]) -> None:
-    found = select(built, "select event_timestamp, tailnum, carrier, origin, flight_number, dep_delay from departures")
+    found = select(built, "select event_timestamp, tailnum, carrier, origin, flight_number, distance_miles, dep_delay from departures")
     expected = [
-        (at - timedelta(hours=2), flight.tailnum, flight.carrier, flight.origin, number, flight.departure_delay)
+        (at - timedelta(hours=2), flight.tailnum, flight.carrier, flight.origin, number, flight.miles, flight.departure_delay)
         for flight in flights
         for at, number in [flight.scheduled]
     ]

@@ -163,6 +163,13 @@ def test_the_service_has_the_same_training_set(built: DbtRun, elsewhere: Elsewhe
     assert differences(in_order(expected), in_order(queried)) == {}
 
 
+def test_what_is_worked_out_on_demand_is_the_same(built: DbtRun, elsewhere: Elsewhere, tmp_path: Path) -> None:
+    with both(built, elsewhere, INSTANTS[0], tmp_path) as stores:
+        here, there = (store.get_historical_features(ref("departures"), features="arrival_delay_model").to_arrow() for store in stores)
+    assert differences(in_order(here), in_order(there)) == {}
+    assert here.column("distance_ratio").null_count < here.num_rows // 10, "or nothing was compared"
+
+
 def test_the_training_set_that_dbt_builds_is_the_one_that_python_answers(elsewhere: Elsewhere, tmp_path: Path) -> None:
     node = elsewhere.run.manifest["nodes"]["model.featurestore.departures_training_set"]
     built_there = relation(Relation(node["alias"], node["schema"], node["database"] or None))
