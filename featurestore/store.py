@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from featurestore.backfill.progress import ProgressFile
     from featurestore.backfill.run import BackfillReport
     from featurestore.changes.compare import ProjectChanges
+    from featurestore.checks.proof.project import ProjectProof
     from featurestore.checks.run import CheckReport
     from featurestore.landing import PushTo
     from featurestore.lineage.features import FeatureLineage, Impact
@@ -563,6 +564,21 @@ class FeatureStore:
         report = check(Project(self._manifest, self.registry, self._lineage, self.project.directory), severities, views=views)
         self._lineage.keep()
         return report
+
+    def prove(self, select: Sequence[str] = (), exclude: Sequence[str] = ()) -> ProjectProof:
+        """What later rows change of feature values before a cut, by experiment: dbt builds the models in a copy of the DuckDB file.
+
+        Args:
+            select, exclude: feature views, written like `fsdbt list --select`.
+
+        This runs dbt three times. The project's database is only read. Raises RequestError where the target is no DuckDB file or no source
+        row can be told to be later than another, and ProjectError where dbt cannot build the models.
+        """
+        from featurestore.checks.proof.project import ProofProject
+
+        self._compile()
+        proof = ProofProject(self.project.directory, self.target, self._lineage, self._describe)
+        return proof.prove(self.registry.select(select, exclude))
 
     def _compile(self) -> None:
         """Have dbt compile what a feature view depends on, where it has only parsed it, or not even that."""

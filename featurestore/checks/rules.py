@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from . import proof
 from .finding import Declared, Rule, Spot
 from .ignores import bad_ignore, unused_ignore
 from .leakage import (
@@ -78,7 +79,7 @@ DECLARATIONS: tuple[DeclarationRule, ...] = ()
 READING: tuple[LeakageRule, ...] = (not_parsed, not_readable, not_resolved)
 """Asked of every model, also of those whose SQL cannot be read."""
 
-EVERY: tuple[DocumentedRule, ...] = (*LEAKAGE, *DECLARATIONS, *READING, bad_ignore, unused_ignore)
+EVERY: tuple[DocumentedRule, ...] = (*LEAKAGE, *DECLARATIONS, *READING, bad_ignore, unused_ignore, proof.proved_leak, proof.proved_chance)
 
 
 def known_rules() -> dict[str, DocumentedRule]:

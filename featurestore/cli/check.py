@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,10 +15,11 @@ import typer
 from featurestore.errors import RequestError, UnknownNameError
 
 from .options import PROJECT_DIR, AsJson, Exclude, Profile, ProfilesDir, ProjectDir, Select, Target, open_feature_store
-from .output import note, write_json
+from .output import cell, note, write_json
 
 if TYPE_CHECKING:
     from featurestore.checks.finding import Finding
+    from featurestore.checks.proof.project import ProjectProof
     from featurestore.checks.run import CheckReport
 
 FOUND = 9
@@ -51,6 +53,9 @@ def check(
     ] = None,
     fail_on: Annotated[FailOn, typer.Option("--fail-on", help="The least severity that makes the exit code 9.")] = FailOn.error,
     explain: Annotated[str | None, typer.Option("--explain", metavar="RULE", help="Show what a rule looks for, and nothing else.")] = None,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Show leaks by experiment, too: have dbt build the models in a copy of the DuckDB file.")
+    ] = False,
     as_json: AsJson = False,
     project_dir: ProjectDir = PROJECT_DIR,
     profiles_dir: ProfilesDir = None,
@@ -65,9 +70,14 @@ def check(
         raise RequestError(f"--json and --format {format_.value if format_ else ''} ask for two forms. Keep one of them.")
     with open_feature_store(project_dir, profiles_dir, profile, target) as store:
         report = store.check(select or (), exclude or ())
+        proof = store.prove(select or (), exclude or ()) if prove else None
         folder = store.project.directory
+    if proof is not None:
+        report = replace(report, findings=(*report.findings, *proof.findings))
     _write(report, Format.json if as_json else format_ or Format.text, folder)
     _summarize(report)
+    if proof is not None:
+        _tell(proof)
     sys.exit(_exit_code(report, fail_on))
 
 
@@ -127,6 +137,17 @@ def _summarize(report: CheckReport) -> None:
     counts = ", ".join(f"{report.count(severity)} {_plural(severity.value, report.count(severity))}" for severity in Severity)
     waived = f"; {len(report.waived)} waived" if report.waived else ""
     note(f"{counts} in {report.views} feature views and {report.models} models behind them{waived}")
+
+
+def _tell(proof: ProjectProof) -> None:
+    """What was tried, and where nothing could be."""
+    rows = sum(proof.proof.compared.values())
+    note(f"proved on {rows:,} rows before {cell(proof.proof.cut)}; rows later than that were changed in {', '.join(proof.changed)}")
+    for each in proof.left:
+        note(f"left as it is: {each}")
+    for view, compared in proof.proof.compared.items():
+        if not compared:
+            note(f"{view} has no row before that, so nothing of it is proved")
 
 
 def _plural(word: str, count: int) -> str:
