@@ -172,6 +172,17 @@ def _seen_in(origins: Origins, model: str, select: Select, alias: str, slack: ti
     return ahead or Seen(Sight.ALL)
 
 
+def keeps_to_past(origins: Origins, model: str, select: Select, alias: str, condition: exp.Expr, slack: timedelta) -> bool:
+    """Whether a condition, wherever it stands, is met only by rows of a source that came before those that they are joined to."""
+    for each in comparisons(condition):
+        own, other = aliases_in(select, each.smaller), aliases_in(select, each.larger)
+        if each.equal or alias not in own or not other or alias in other:
+            continue
+        if all(_is_time(origins, model, select, side) for side in (each.smaller, each.larger)):
+            return _reach(origins, model, select, each, moved(each.smaller), moved(each.larger)) <= slack
+    return False
+
+
 def _reach(origins: Origins, model: str, select: Select, each: Comparison, smaller: Moved, larger: Moved) -> timedelta:
     """How much later than the larger side the last event can be that the smaller side still lets in."""
     # A source cut to days is known as of the end of the day only.

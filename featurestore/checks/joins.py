@@ -12,7 +12,7 @@ from sqlglot import exp
 from featurestore.lineage.query import Select
 from featurestore.lineage.tables import Table
 
-from .bounds import Seen, comparisons, conjuncts, seen
+from .bounds import Seen, comparisons, conjuncts, keeps_to_past, seen
 from .naming import is_detail_of, is_own_key
 from .origins import Instant, Step, aliases_in, carriers_of, is_of
 from .parts import Part, Role
@@ -166,7 +166,11 @@ def joined_sources(model: ModelInView) -> Iterator[Joined]:
         for alias in select.sources:
             if alias in carriers:
                 continue
-            values = tuple(part for part in model.parts if part.select is select and _uses(select, alias, part))
+            values = tuple(
+                part
+                for part in model.parts
+                if part.select is select and _uses(select, alias, part) and not _compares_inside(model, part, alias)
+            )
             features = frozenset(name for part in values for name in part.used_as(Role.VALUE))
             filtered = frozenset(name for part in values if _filters(part) for name in part.used_as(Role.ROWS))
             if features or filtered:
@@ -185,6 +189,15 @@ def slack(model: ModelInView) -> timedelta:
     """By how much later than the time that its rows come from a row of the view counts."""
     shifts = [each.shift for each in stamps(model)]
     return model.view.available_after + max(_NO_TIME, min(shifts, default=_NO_TIME))
+
+
+def _compares_inside(model: ModelInView, part: Part, alias: str) -> bool:
+    """Whether an aggregate takes only what came before: `sum(case when p.ts <= o.ts then …)`, `count(*) filter (where …)`."""
+    if part.expression is None or not any(map(is_aggregate, part.nodes())):
+        return False
+    origins, unique_id = model.project.origins, model.model.node.unique_id
+    conditions = [node.this for node in part.nodes() if isinstance(node, exp.If | exp.Where)]
+    return any(keeps_to_past(origins, unique_id, part.select, alias, condition, slack(model)) for condition in conditions)
 
 
 def _filters(part: Part) -> bool:

@@ -89,6 +89,12 @@ def is_load_time(name: str) -> bool:
     return bool(_LOADED.match(name)) and (name.startswith("_") or not _EVENTFUL.match(name))
 
 
+def is_event_of(name: str, relation: str) -> bool:
+    """Whether a relation is about just what a column of that name says, so that it is no loader's: `loaded_at` of `truck_loads`."""
+    root = name.casefold().strip("_")[:4]
+    return not name.startswith("_") and any(word.startswith(root) for word in re.split(r"[_\W]+", relation.rpartition(".")[2].casefold()))
+
+
 def is_creation(name: str) -> bool:
     """Whether a column of that name says when its record began: something that does not change any more."""
     return bool(_CREATED.search(name))

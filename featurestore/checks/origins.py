@@ -90,6 +90,9 @@ class Step:
     timestamp: Projection | None
     """The timestamp in it; None below the point where it came to be."""
 
+    lost: bool = False
+    """Whether it cannot be told where the timestamp comes from here."""
+
 
 class Origins:
     """Of one project; what was found is kept."""
@@ -280,18 +283,22 @@ class Origins:
             found: dict[Select, Step] = {}
             root = self.root(view.unique_id)
             if root is not None:
-                self._follow(view.unique_id, root, root.projection(view.event_timestamp.name), found)
+                stamp = root.projection(view.event_timestamp.name)
+                self._follow(view.unique_id, root, stamp, found, lost=stamp is None and bool(root.open_tables))
             self._paths[view.unique_id] = tuple(found.values())
         return self._paths[view.unique_id]
 
-    def _follow(self, model: str, select: Select, timestamp: Projection | None, found: dict[Select, Step]) -> None:
+    def _follow(self, model: str, select: Select, timestamp: Projection | None, found: dict[Select, Step], *, lost: bool) -> None:
         if select in found:
             return
         carriers = carriers_of(select, timestamp)
-        found[select] = Step(model, select, carriers, timestamp)
+        lost = lost or (timestamp is not None and any(isinstance(each, Unknown) for each in timestamp.inputs))
+        found[select] = Step(model, select, carriers, timestamp, lost)
         place = None if timestamp is None else next((at for at, each in enumerate(select.projections) if each is timestamp), None)
         for part in select.parts:
-            self._follow(model, part, part.projections[place] if place is not None and place < len(part.projections) else None, found)
+            self._follow(
+                model, part, part.projections[place] if place is not None and place < len(part.projections) else None, found, lost=lost
+            )
         for alias in carriers:
             source = select.sources[alias]
             entered = self.entered(model, source)
@@ -300,7 +307,7 @@ class Origins:
             where, inner = entered
             names = () if timestamp is None else _names_from(select, timestamp, alias)
             column = next((each for each in (inner.projection(name) for name in names) if each is not None), None)
-            self._follow(where, inner, column, found)
+            self._follow(where, inner, column, found, lost=lost or (column is None and bool(names)))
 
 
 def source_of(select: Select, column: exp.Column) -> tuple[str, Select | Table | exp.Expr | None]:

@@ -14,7 +14,7 @@ from featurestore.lineage.tables import Table
 
 from .bounds import conjuncts
 from .functions import function_name
-from .naming import is_creation, is_load_time
+from .naming import is_load_time
 from .origins import Leaf, Origins, aliases_in, first_source
 from .spans import number
 from .windows import Kind, Seeing, seeing
@@ -246,7 +246,7 @@ def _window_of(origins: Origins, model: str, select: Select, side: exp.Expr) -> 
 def event_times(origins: Origins, model: str, source: Select | Table | exp.Expr) -> tuple[str, ...]:
     """The names of the columns that say when something happened in what a source's rows come from: not when it was loaded."""
     for _ in range(200):
-        found = tuple(name for name in _time_columns(origins, model, source) if not is_load_time(name) and not is_creation(name))
+        found = tuple(name for name in _time_columns(origins, model, source) if not is_load_time(name))
         entered = origins.entered(model, source)
         if found or entered is None:
             return found

@@ -19,7 +19,7 @@ from featurestore.checks.finding import Rule, Severity, Spot
 from featurestore.checks.functions import reads_clock
 from featurestore.checks.joins import Joined, is_entity, joined_sources
 from featurestore.checks.origins import Step
-from featurestore.checks.shapes import Form, event_times, group_keys, is_aggregate, is_aggregated
+from featurestore.checks.shapes import Form, event_times, group_keys, is_aggregate, is_aggregated, shape_of
 from featurestore.checks.subject import ModelInView
 from featurestore.lineage.query import own_nodes
 
@@ -35,7 +35,7 @@ def find(model: ModelInView, /) -> Iterator[Spot]:
     for step in model.project.origins.path(model.view):
         if step.model != model.model.node.unique_id or not is_aggregated(step.select):
             continue
-        if _is_timeless(step) and not _ends_by(step):
+        if not step.lost and (_is_timeless(step) or _is_constant(model, step)) and not _ends_by(step):
             yield Spot(step.select.expression.args.get("group") or step.select.expression, frozenset(), _WHY, _MEND)
     for joined in joined_sources(model):
         if _is_of_other_rows(joined):
@@ -50,6 +50,19 @@ def _is_timeless(step: Step) -> bool:
     if said is None:
         return False
     return not any(isinstance(node, exp.Column | exp.Query) and not reads_clock(node) for node in own_nodes(said))
+
+
+def _is_constant(model: ModelInView, step: Step) -> bool:
+    """Whether the timestamp is a constant, or the clock, that was put beside the rows before they were aggregated."""
+    origins = model.project.origins
+    if step.timestamp is None or any(shape_of(origins, step.model, step.select.sources[each]).form is Form.MADE for each in step.carriers):
+        return False
+    found = origins.of_projection(step.model, step.timestamp)
+    return bool(found) and all(each.clock or (each.is_series and not each.made and _is_spelt_out(each.at)) for each in found)
+
+
+def _is_spelt_out(said: exp.Expr | None) -> bool:
+    return said is not None and said.find(exp.Column, exp.Window, exp.Query, exp.Unnest, exp.Explode, exp.GenerateSeries) is None
 
 
 def _is_of_other_rows(joined: Joined) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from featurestore.checks.finding import Rule, Severity, Spot
 from featurestore.checks.joins import stamps
-from featurestore.checks.naming import is_load_time
+from featurestore.checks.naming import is_event_of, is_load_time
 from featurestore.checks.subject import ModelInView
 
 RULE = Rule("load_time_as_timestamp", "The event timestamp is when a row was loaded", Severity.ERROR)
@@ -23,7 +23,7 @@ RULE = Rule("load_time_as_timestamp", "The event timestamp is when a row was loa
 
 def find(model: ModelInView, /) -> Iterator[Spot]:
     for each in stamps(model):
-        loaded = each.leaf is not None and is_load_time(each.leaf.column)
+        loaded = each.leaf is not None and is_load_time(each.leaf.column) and not is_event_of(each.leaf.column, each.leaf.node)
         if each.model == model.model.node.unique_id and (each.clock or loaded):
             yield Spot(
                 each.at,

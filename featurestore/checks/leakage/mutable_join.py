@@ -64,7 +64,9 @@ def _looked_up(model: ModelInView, part: Part) -> Iterator[Spot]:
             continue
         (source,) = inner.sources.values()
         shape = shape_of(origins, unique_id, source)
-        as_of = correlated_sight(origins, unique_id, inner).sight is not Sight.ALL or event_times(origins, unique_id, source)
+        as_of = correlated_sight(origins, unique_id, inner).sight is not Sight.ALL or any(
+            not is_creation(name) for name in event_times(origins, unique_id, source)
+        )
         if shape.form is Form.SNAPSHOT or (shape.form is Form.TABLE and not as_of):
             yield Spot(node, part.blamed, _WHY, _MEND)
 
@@ -85,7 +87,7 @@ def _is_mutable(joined: Joined) -> bool:
     form = joined.shape.form
     if form is Form.SNAPSHOT:
         return True
-    if form not in (Form.TABLE, Form.NEWEST) or _is_newest(joined):
+    if form not in (Form.TABLE, Form.NEWEST) or _is_newest(joined) or _is_first(joined):
         return False
     if joined.is_history and form is Form.TABLE and (joined.gathered is not None or is_aggregated(joined.select)):
         # Events that are aggregated: no dimension.
@@ -96,6 +98,14 @@ def _is_mutable(joined: Joined) -> bool:
 def _is_newest(joined: Joined) -> bool:
     """Whether one row is left of each key, the newest: that is `one_row_per_entity`."""
     return any(kept is not None and kept.newest for kept in (joined.kept, joined.shape.kept))
+
+
+def _is_first(joined: Joined) -> bool:
+    """Whether one row is left of each key, the first: later ones do not change it."""
+    kept = joined.kept or joined.shape.kept
+    if kept is None or kept.newest or kept.by is None:
+        return False
+    return joined.model.project.origins.is_time(kept.model, kept.select, kept.by)
 
 
 def _is_as_of(joined: Joined) -> bool:

@@ -22,7 +22,7 @@ from featurestore.checks.finding import Rule, Severity, Spot
 from featurestore.checks.joins import Joined, is_entity, joined_sources
 from featurestore.checks.origins import Step, aliases_in
 from featurestore.checks.parts import Part, Role
-from featurestore.checks.shapes import Form, Kept, group_keys, is_aggregate, is_aggregated, is_newest_aggregate, kept_rows
+from featurestore.checks.shapes import Form, Kept, group_keys, is_aggregate, is_aggregated, is_newest_aggregate, kept_rows, shape_of
 from featurestore.checks.subject import ModelInView
 from featurestore.checks.windows import Order, windows_in
 from featurestore.lineage.query import Projection, Select, own_nodes
@@ -59,7 +59,24 @@ def _of_path(model: ModelInView, step: Step) -> exp.Expr | None:
         keys = group_keys(select)
         if is_entity(model, unique_id, select, keys) and _picks_time(model, step.timestamp):
             return select.expression.args.get("group") or step.timestamp.expression
-    return _equals_newest(model, select, step)
+    return _equals_newest(model, select, step) or _open_versions(model, step)
+
+
+def _open_versions(model: ModelInView, step: Step) -> exp.Expr | None:
+    """`dbt_valid_to is null` of a snapshot: its newest versions."""
+    origins, select = model.project.origins, step.select
+    for condition in conjuncts(select):
+        if (
+            not isinstance(condition, exp.Is)
+            or not isinstance(condition.expression, exp.Null)
+            or not isinstance(condition.this, exp.Column)
+        ):
+            continue
+        alias = aliases_in(select, condition) & step.carriers
+        ends = condition.this.name.casefold().endswith(("valid_to", "end_at", "ended_at"))
+        if ends and any(shape_of(origins, step.model, select.sources[each]).form is Form.SNAPSHOT for each in alias):
+            return condition
+    return None
 
 
 def _picks_time(model: ModelInView, timestamp: Projection) -> bool:

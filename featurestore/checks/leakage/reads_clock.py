@@ -66,4 +66,4 @@ def _is_event_time(model: ModelInView, select: Select, side: exp.Expr) -> bool:
         return False
     stamps = {each.leaf for each in origins.of_projection(model.view.unique_id, timestamp)} - {None}
     found = origins.instants(unique_id, select, side)
-    return bool(found) and all(each.made or (each.leaf is not None and each.leaf in stamps) for each in found)
+    return bool(found) and all(each.is_series or (each.leaf is not None and each.leaf in stamps) for each in found)
