@@ -38,16 +38,24 @@ FILES = {
         select
             customer_id,
             ordered_at,
-            count(*) over (
-                partition by customer_id order by ordered_at range between interval 7 days preceding and current row
-            ) as orders_7d,
+            date_diff('hour', lag(ordered_at) over (partition by customer_id order by ordered_at), ordered_at) as hours_between,
             amount
         from {{ source('app', 'orders') }}
         """,
     "models/shop.yml": BLOCKS["models/shop.yml"],
 }
-RENAMED = {"models/customer_orders.sql": ("orders_7d", "orders_lately"), "models/shop.yml": ("orders_7d", "orders_lately")}
-"""What a pull request does: a feature has another name, which breaks whoever asks for it by the old one."""
+CHANGES = {
+    "models/customer_orders.sql": (
+        ("hours_between", "gap_hours"),
+        (" amount\n", " case when ordered_at < now() then amount end as amount\n"),
+    ),
+    "models/shop.yml": (("hours_between", "gap_hours"),),
+}
+"""What a pull request does: a feature has another name, which breaks whoever asks for it by the old one; and another reads the clock, which
+no test of dbt's sees."""
+
+FAIL = {"Look for leaks": 9, "Say whom the change breaks": 8}
+"""The steps that are to fail then, and with what."""
 
 LOAD = """
 create schema raw;
@@ -111,19 +119,28 @@ def test_every_command_of_the_guide_runs_from_a_release_to_a_pull_request_that_b
             kept.write_bytes((shop / "target/manifest.json").read_bytes())
     with duckdb.connect(str(shop / "shop.duckdb"), read_only=True) as connection:
         profiles = connection.execute("select feature, psi < 0.25 from main.feature_profiles order by 1").fetchall()
-    assert profiles == [("amount", True), ("orders_7d", True)]
+    assert profiles == [("amount", True), ("hours_between", True)]
     assert 'featurestore_audit_agrees{feature_view="customer_orders"} 1' in (shop / "audit.prom").read_text()
 
-    for name, change in RENAMED.items():
+    succeed(shop, PULL_REQUEST["Look for leaks"])
+    assert leaks(shop) == [], "what the guide shows is clean"
+
+    for name, changes in CHANGES.items():
         path = shop / name
-        path.write_text(path.read_text().replace(*change))
+        for change in changes:
+            path.write_text(path.read_text().replace(*change))
     for name, commands in PULL_REQUEST.items():
-        if name != "Say whom the change breaks":
-            succeed(shop, commands)
-    assert json.loads((shop / "check.sarif").read_text())["version"] == "2.1.0"
-    broken = run(shop, PULL_REQUEST["Say whom the change breaks"])
-    assert broken.returncode == 8, broken.stderr
+        done = run(shop, commands)
+        assert done.returncode == FAIL.get(name, 0), f"{name} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    (finding,) = leaks(shop)
+    assert finding["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith("models/customer_orders.sql")
     assert "churn_model" in (shop / "plan.md").read_text()
+
+
+def leaks(shop: Path) -> list[Any]:
+    """The errors that the check found, as GitHub is told of them."""
+    found: list[Any] = json.loads((shop / "check.sarif").read_text())["runs"][0]["results"]
+    return [each for each in found if each["level"] == "error"]
 
 
 def test_every_command_that_the_guide_promises_is_in_a_workflow() -> None:
