@@ -571,7 +571,7 @@ class FeatureStore:
         Args:
             select, exclude: feature views, written like `fsdbt list --select`.
 
-        This runs dbt three times. The project's database is only read. Raises RequestError where the target is no DuckDB file or no source
+        This runs dbt four times. The project's database is only read. Raises RequestError where the target is no DuckDB file or no source
         row can be told to be later than another, and ProjectError where dbt cannot build the models.
         """
         from featurestore.checks.proof.project import ProofProject

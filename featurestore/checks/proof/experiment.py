@@ -1,4 +1,5 @@
-"""The experiment: build, build again, change every source row that is later than a cut, build once more, and compare what is before it.
+"""The experiment: build, build again, change every source row that is later than a cut, build, remove them, build, and compare what is
+before the cut.
 
 It knows nothing of dbt: it is given tables in a DuckDB file, what builds the models from them, and the feature views. The file is written
 to, so it is a copy.
@@ -105,11 +106,19 @@ def experiment(database: Path, sources: Sequence[ProvedSource], views: Sequence[
     build()
     with _opened(database) as connection:
         changed = {view.name: _before(connection, view, cut) for view in views}
+        for source in sources:
+            _remove_the_future(connection, source, cut)
+    build()
+    with _opened(database) as connection:
+        removed = {view.name: _before(connection, view, cut) for view in views}
     by_chance = [found for view in views for found in _differences(view, first[view.name], again[view.name])]
     unsteady = {found.feature for found in by_chance}
-    leaks = [found for view in views for found in _differences(view, again[view.name], changed[view.name])]
+    leaks: dict[FeatureReference, ChangedValue] = {}
+    for other in (changed, removed):
+        for found in (found for view in views for found in _differences(view, again[view.name], other[view.name])):
+            leaks.setdefault(found.feature, found)
     compared = {view: sum(map(len, rows.values())) for view, rows in first.items()}
-    return Proof(cut, compared, tuple(found for found in leaks if found.feature not in unsteady), tuple(by_chance))
+    return Proof(cut, compared, tuple(found for found in leaks.values() if found.feature not in unsteady), tuple(by_chance))
 
 
 def _opened(database: Path) -> Any:
@@ -163,7 +172,7 @@ def _change_the_future(connection: Any, source: ProvedSource, cut: datetime, key
     """Of the rows later than the cut: other values in some, others gone, and rows that were not there; nothing up to the cut is touched."""
     table = relation(source.relation)
     columns = {name: kind for name, kind, *_ in connection.execute("DESCRIBE " + render(table, _DIALECT)).fetchall()}
-    is_later = exp.GT(this=_moment(source.time), expression=instant_literal(cut, _DIALECT))
+    is_later = _is_later(source.time, cut)
     third = exp.Mod(this=column("rowid"), expression=exp.Literal.number(3))
     unique = _unique(connection, table, [name for name in columns if name not in keys])
     kept = {*keys, *unique, source.time}
@@ -174,6 +183,15 @@ def _change_the_future(connection: Any, source: ProvedSource, cut: datetime, key
     if settings:
         _run(connection, exp.Update(this=table.copy(), expressions=settings, where=exp.Where(this=is_later.copy())))
     _run(connection, _more_rows(table, columns, source, cut, unique))
+
+
+def _remove_the_future(connection: Any, source: ProvedSource, cut: datetime) -> None:
+    """Leave what was known by the cut; of a snapshot, rows that ended later have not ended then."""
+    table = relation(source.relation)
+    _run(connection, exp.Delete(this=table, where=exp.Where(this=_is_later(source.time, cut))))
+    if source.time == "dbt_valid_from":
+        ended = exp.EQ(this=column("dbt_valid_to"), expression=exp.null())
+        _run(connection, exp.Update(this=table.copy(), expressions=[ended], where=exp.Where(this=_is_later("dbt_valid_to", cut))))
 
 
 def _more_rows(table: exp.Table, columns: Mapping[str, str], source: ProvedSource, cut: datetime, unique: Sequence[str]) -> exp.Expression:
@@ -231,6 +249,10 @@ def _another(name: str, kind: str) -> exp.Expression | None:
         of_its_type = exp.TryCast(this=more, to=exp.DataType.build(kind, dialect="duckdb"))
         return exp.Coalesce(this=of_its_type, expressions=[column(name)])
     return None
+
+
+def _is_later(time: str, cut: datetime) -> exp.Expression:
+    return exp.GT(this=_moment(time), expression=instant_literal(cut, _DIALECT))
 
 
 def _moment(name: str) -> exp.Expression:
