@@ -10,6 +10,7 @@ from enum import Enum
 from sqlglot import exp
 
 from featurestore.lineage.query import Select
+from featurestore.registry.value_types import DateType
 
 from .origins import Origins, aliases_in
 from .spans import Moved, moved, number, unit_length
@@ -187,7 +188,7 @@ def _reach(origins: Origins, model: str, select: Select, each: Comparison, small
     """How much later than the larger side the last event can be that the smaller side still lets in."""
     # A source cut to days is known as of the end of the day only.
     length = max(smaller.bucket, _bucket_of(origins, model, select, smaller))
-    grid = max(larger.bucket, _bucket_of(origins, model, select, larger))
+    grid = max(larger.bucket, _grid_of(origins, model, select, larger))
     reach = larger.shift - smaller.shift + length
     if each.strict and length and grid >= length:
         reach -= length
@@ -197,6 +198,15 @@ def _reach(origins: Origins, model: str, select: Select, each: Comparison, small
 def _bucket_of(origins: Origins, model: str, select: Select, side: Moved) -> timedelta:
     """How long the bucket is that a column was cut to before."""
     return max((each.bucket - each.shift for each in origins.instants(model, select, side.base) if each.bucket), default=_NO_TIME)
+
+
+def _grid_of(origins: Origins, model: str, select: Select, side: Moved) -> timedelta:
+    """How far apart the instants are that a side can be: days of a calendar, starts of a bucket."""
+    found = origins.instants(model, select, side.base)
+    dates = [each for each in found if each.leaf is not None and isinstance(origins.type_of(each.leaf), DateType)]
+    if found and (all(each.is_series for each in found) or len(dates) == len(found)):
+        return timedelta(days=1)
+    return max((each.bucket for each in found), default=_NO_TIME)
 
 
 def _is_time(origins: Origins, model: str, select: Select, side: exp.Expr) -> bool:

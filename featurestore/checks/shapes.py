@@ -252,7 +252,8 @@ def event_times(origins: Origins, model: str, source: Select | Table | exp.Expr)
             return found
         model, below = entered
         below = below.parts[0] if below.parts else below
-        if not below.sources:
+        # Of rows that are told apart by what is selected of them, no more than that is left.
+        if not below.sources or below.expression.args.get("distinct") is not None:
             return ()
         source = below.sources[first_source(below)]
     return ()

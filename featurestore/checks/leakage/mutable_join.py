@@ -25,7 +25,7 @@ from featurestore.checks.origins import Leaf, is_of, source_of
 from featurestore.checks.parts import Part, Role
 from featurestore.checks.shapes import Form, event_times, is_aggregated, shape_of
 from featurestore.checks.subject import ModelInView
-from featurestore.lineage.query import Projection, TableColumn
+from featurestore.lineage.query import Projection, Select, TableColumn
 
 RULE = Rule("mutable_join", "A dimension's current state is joined to past events", Severity.ERROR)
 
@@ -97,6 +97,9 @@ def _is_mutable(joined: Joined) -> bool:
 
 def _is_newest(joined: Joined) -> bool:
     """Whether one row is left of each key, the newest: that is `one_row_per_entity`."""
+    source = joined.source
+    if isinstance(source, Select) and source.around is not None and source.expression.args.get("limit") is not None:
+        return True
     return any(kept is not None and kept.newest for kept in (joined.kept, joined.shape.kept))
 
 
@@ -121,6 +124,7 @@ def _is_lasting(joined: Joined, projection: Projection | None) -> bool:
     origins = joined.model.project.origins
     taken = [each for each in projection.inputs if is_of(each, joined.source)]
     keys = {own.name.casefold() for own, _ in joined.keys if isinstance(own, exp.Column)}
+    keys |= {key.name.casefold() for key in joined.model.view.join_keys}
     found: set[Leaf] = set()
     for each in taken:
         if isinstance(each, Projection | TableColumn) and each.name.casefold() in keys:

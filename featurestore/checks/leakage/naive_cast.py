@@ -110,7 +110,7 @@ def _kind_of_type(kind: object, dialect: str) -> str:
         return "zoned"
     if kind.is_type("date", "date32"):
         return "date"
-    if kind.is_type(*_NAIVE):
+    if str(getattr(kind.this, "value", kind.this)).casefold() in _NAIVE:
         return "zoned" if dialect in _SESSION_TIMESTAMPS and kind.is_type("timestamp") else "naive"
     return "text" if kind.is_type(*exp.DataType.TEXT_TYPES) else "other"
 

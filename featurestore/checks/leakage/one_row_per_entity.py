@@ -90,6 +90,8 @@ def _equals_newest(model: ModelInView, select: Select, step: Step) -> exp.Expr |
     """`ts = (select max(ts) …)`, and a join to the newest time of each key."""
     origins, unique_id = model.project.origins, model.model.node.unique_id
     for condition in conjuncts(select):
+        if isinstance(condition, exp.In) and _is_among_newest(model, select, condition):
+            return condition
         for each in comparisons(condition):
             if not each.equal:
                 continue
@@ -117,6 +119,16 @@ def _is_newest(model: ModelInView, select: Select, side: exp.Expr, unique_id: st
         if isinstance(at, tuple) and is_aggregated(at[1].select) and _is_max(at[1]):
             return is_entity(model, at[0], at[1].select, group_keys(at[1].select))
     return False
+
+
+def _is_among_newest(model: ModelInView, select: Select, condition: exp.In) -> bool:
+    """`(customer_id, ts) in (select customer_id, max(ts) … group by customer_id)`."""
+    said = condition.args.get("query")
+    query = said.unnest() if isinstance(said, exp.Expr) else None
+    inner = select.query.subselect(query, select) if isinstance(query, exp.Query) else None
+    if inner is None or not is_aggregated(inner) or not any(map(_is_max, inner.projections)):
+        return False
+    return is_entity(model, model.model.node.unique_id, inner, group_keys(inner))
 
 
 def _is_max(projection: Projection) -> bool:
