@@ -560,8 +560,9 @@ class FeatureStore:
 
         severities = read_severities(self.settings.checks, known_rules(), self.project.vars_path)
         self._compile()
-        views = [view.name for view in self.registry.select(select, exclude)]
-        report = check(Project(self._manifest, self.registry, self._lineage, self.project.directory), severities, views=views)
+        registry = self._registry_of_any_keys
+        views = [view.name for view in registry.select(select, exclude)]
+        report = check(Project(self._manifest, registry, self._lineage, self.project.directory), severities, views=views)
         self._lineage.keep()
         return report
 
@@ -587,13 +588,18 @@ class FeatureStore:
         options = project_options(self.project.directory, self._profiles_dir, self._profile_name, self._target_name)
         sys.stderr.write("dbt has not compiled every model behind the feature views: running dbt compile.\n")
         code = DbtRuns(self.project, options).run(["compile"])
-        for kept in ("_manifest", "registry", "_lineage"):
+        for kept in ("_manifest", "registry", "_registry_of_any_keys", "_lineage"):
             self.__dict__.pop(kept, None)
         if code:
             raise ProjectError(f"dbt compile ended with exit code {code}; its output above says why. Nothing was checked.")
 
+    @cached_property
+    def _registry_of_any_keys(self) -> Registry:
+        """The registry, also where join keys have types that the check is there to find."""
+        return load_registry(self._manifest, defaults=self.settings.defaults, describe=self._describe, any_key=True)
+
     def _is_compiled(self) -> bool:
-        views = [view.unique_id for view in self.registry.views]
+        views = [view.unique_id for view in self._registry_of_any_keys.views]
         behind = [self._manifest.nodes[each] for each in (*self._lineage.graph.ancestors(views), *views)]
         return all(each.compiled_code() is not None for each in behind if each.is_written_in_sql)
 

@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from . import proof
+from .declarations import (
+    float_key,
+    key_type_differs,
+    label_in_feature,
+    no_contract,
+    no_description,
+    no_owner,
+    no_unique_test,
+    ttl_shorter_than_refresh,
+)
 from .finding import Declared, Rule, Spot
 from .ignores import bad_ignore, unused_ignore
 from .leakage import (
@@ -75,7 +85,16 @@ LEAKAGE: tuple[LeakageRule, ...] = (
     sampled,
     naive_cast,
 )
-DECLARATIONS: tuple[DeclarationRule, ...] = ()
+DECLARATIONS: tuple[DeclarationRule, ...] = (
+    label_in_feature,
+    float_key,
+    key_type_differs,
+    ttl_shorter_than_refresh,
+    no_unique_test,
+    no_contract,
+    no_description,
+    no_owner,
+)
 READING: tuple[LeakageRule, ...] = (not_parsed, not_readable, not_resolved)
 """Asked of every model, also of those whose SQL cannot be read."""
 

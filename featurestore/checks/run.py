@@ -132,20 +132,28 @@ def project_file(project: Project, place: Place) -> str:
 
 
 def _of_declared(rule: Rule, severity: Severity, project: Project, declared: Declared) -> Finding:
-    node = project.manifest.nodes[declared.node]
-    file = declaring_file(node, project.manifest)
+    name, file = _declaration(project, declared.node)
     return Finding(
         rule=rule.id,
         severity=severity,
         views=(declared.view,),
         features=tuple(FeatureReference(declared.view, name) for name in sorted(declared.features)),
-        model=node.view_name,
+        model=name,
         file=file,
-        line=declared_line(project.folder, file, node.name),
+        line=declared_line(project.folder, file, name),
         expression=declared.expression,
         why=declared.why,
         mend=declared.mend,
     )
+
+
+def _declaration(project: Project, unique_id: str) -> tuple[str, str]:
+    """The name of what declares something, and the file where it does."""
+    exposure = project.manifest.exposures.get(unique_id)
+    if exposure is not None:
+        return exposure.name, project.manifest.located(exposure.original_file_path, exposure.package_name)
+    node = project.manifest.nodes[unique_id]
+    return node.name, declaring_file(node, project.manifest)
 
 
 def _references(view: FeatureView, features: Collection[str]) -> tuple[FeatureReference, ...]:

@@ -72,6 +72,15 @@ class Manifest:
         failed = [result.unique_id for result in run.results if result.status in _FAILED_TEST]
         return {model: _test_name(test) for test in failed for model in self._tested_models(test)}
 
+    def generic_tests(self, unique_id: str) -> tuple[TestNode, ...]:
+        """The generic tests that are declared on a model, snapshot or source."""
+        tests = (msgspec.json.decode(raw, type=TestNode) for raw in self._tests_naming(unique_id))
+        return tuple(each for each in tests if each.attached_node == unique_id and each.test_metadata is not None)
+
+    def _tests_naming(self, unique_id: str) -> Iterator[msgspec.Raw]:
+        name = msgspec.json.encode(unique_id)
+        return (raw for raw in self.raw_tests.values() if name in bytes(raw))
+
     def tested(self) -> frozenset[str]:
         """The unique ids of what some data test reads."""
         tests = (msgspec.json.decode(raw, type=TestNode) for raw in self.raw_tests.values())

@@ -116,21 +116,22 @@ class _SourcesFile(msgspec.Struct, frozen=True):
 
 def _own(node: Node) -> Promise:
     said = node.freshness
-    return Promise(_duration(said.warn_after), _duration(said.error_after), _name(node))
+    return Promise(duration_of(said.warn_after), duration_of(said.error_after), _name(node))
 
 
 def _inherited(node: Node, parents: list[Promise]) -> Promise:
     said = [promise for promise in parents if promise.said]
     if not said:
         return Promise()
-    wait = _duration(node.freshness.build_after) or timedelta(0)
+    wait = duration_of(node.freshness.build_after) or timedelta(0)
     warns = [promise.warn_after for promise in said if promise.warn_after is not None]
     errors = [promise.error_after for promise in said if promise.error_after is not None]
     strictest = min(said, key=lambda promise: promise.warn_after or promise.error_after or timedelta.max)
     return Promise(min(warns) + wait if warns else None, min(errors) + wait if errors else None, strictest.source)
 
 
-def _duration(period: Period | None) -> timedelta | None:
+def duration_of(period: Period | None) -> timedelta | None:
+    """How long a period is; None where it says nothing that can be told."""
     if period is None or not isinstance(period.count, int) or period.period not in ("minute", "hour", "day"):
         return None
     return period.count * timedelta(**{f"{period.period}s": 1})

@@ -10,7 +10,7 @@ from functools import partial
 
 from featurestore.registry.definitions import Column, Entity, Feature, FeatureService, FeatureView, Owner, Relation
 from featurestore.registry.registry import Registry
-from featurestore.registry.value_types import UNRESOLVED, DecimalType, IntegerType, TimestampType, ValueType
+from featurestore.registry.value_types import UNRESOLVED, key_kind
 from featurestore.sql.dialects import dialect_of
 
 from .artifacts import Manifest
@@ -31,21 +31,24 @@ _VIEW_NAME = re.compile(r"[\w.-]+")
 _VIEW_KEY, _SERVICE_KEY, _ON_DEMAND_KEY = "feature_view", "feature_service", "on_demand"
 
 
-def load_registry(manifest: Manifest, *, defaults: FeatureViewDefaults | None = None, describe: Describe | None = None) -> Registry:
+def load_registry(
+    manifest: Manifest, *, defaults: FeatureViewDefaults | None = None, describe: Describe | None = None, any_key: bool = False
+) -> Registry:
     """All feature views and feature services that the project and its packages declare.
 
     Args:
         defaults: what holds for every view that does not say otherwise.
         describe: asked once, for the tables of all models whose files do not say every column and its type. None: what is not
             declared stays unresolved.
+        any_key: let join keys be of types that cannot be keys, or that differ between views: `fsdbt check` reports them as findings.
 
     Raises DeclarationError with every problem found.
     """
     with rare_collections():
-        return _load(manifest, defaults or FeatureViewDefaults(), describe)
+        return _load(manifest, defaults or FeatureViewDefaults(), describe, any_key)
 
 
-def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe | None) -> Registry:
+def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe | None, any_key: bool) -> Registry:
     problems = Problems()
     models = list(_tagged_models(manifest, defaults, problems))
     dialect = dialect_of(manifest.adapter_type)
@@ -55,7 +58,7 @@ def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe 
     built: list[FeatureView] = []
     for model in models:
         owner = manifest.groups.get(model.node.group or model.node.config.group or "", Owner())
-        view = build_view(model, columns[model.node.unique_id], owner, dialect)
+        view = build_view(model, columns[model.node.unique_id], owner, dialect, any_key=any_key)
         if view is None:
             continue
         view = replace(view, landing=landings.of(model, view))
@@ -63,7 +66,7 @@ def _load(manifest: Manifest, defaults: FeatureViewDefaults, describe: Describe 
         if first is not view:
             model.report(VIEW, f"there is another feature view {view.name!r}: {first.unique_id}. Names must differ across packages.")
         built.append(view)
-    _check_entities(built, problems, manifest)
+    _check_entities(built, problems, manifest, any_key)
     open_views = {model.node.view_name for model in models if not columns[model.node.unique_id].known and model.said.says_no_features}
     failed = {model.node.view_name for model in models} - set(views)
     services = _services(manifest, views, failed, open_views, problems)
@@ -140,7 +143,7 @@ def _columns(models: Sequence[TaggedModel], describe: Describe | None, dialect: 
     }
 
 
-def _check_entities(views: Sequence[FeatureView], problems: Problems, manifest: Manifest) -> None:
+def _check_entities(views: Sequence[FeatureView], problems: Problems, manifest: Manifest, any_key: bool) -> None:
     """An entity has the same join keys, of compatible types, in every view."""
     firsts: dict[str, tuple[Entity, FeatureView]] = {}
     for view in views:
@@ -156,18 +159,9 @@ def _check_entities(views: Sequence[FeatureView], problems: Problems, manifest: 
                     "Use the same columns, or give one of the entities another name.",
                 )
                 continue
-            for key, same in zip(entity.join_keys, first.join_keys, strict=True):
-                if _kind(key.value_type) != _kind(same.value_type) and UNRESOLVED not in (key.value_type, same.value_type):
+            for key, same in () if any_key else zip(entity.join_keys, first.join_keys, strict=True):
+                if key_kind(key.value_type) != key_kind(same.value_type) and UNRESOLVED not in (key.value_type, same.value_type):
                     report(path, f"{key.name!r} is {key.value_type} here and {same.value_type} in {other.name}. Cast one in its model.")
-
-
-def _kind(value_type: ValueType) -> object:
-    """What two types must have in common for their values to be spelled alike in a key."""
-    if isinstance(value_type, DecimalType):
-        return DecimalType, value_type.scale
-    if isinstance(value_type, IntegerType | TimestampType):
-        return type(value_type)
-    return value_type
 
 
 def _services(

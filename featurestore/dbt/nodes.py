@@ -81,6 +81,7 @@ class NodeConfig(msgspec.Struct, frozen=True, gc=False):
     unique_key: Any = None
     incremental_strategy: str | None = None
     batch_size: str | None = None
+    target_lag: Any = None
     begin: Any = None
     full_refresh: Any = None
     tags: Any = None
@@ -228,8 +229,15 @@ class MacroNode(msgspec.Struct, frozen=True, gc=False):
     depends_on: DependsOn | None = None
 
 
+class TestMetadata(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+    kwargs: dict[str, Any] | None = None
+
+
 class TestNode(msgspec.Struct, frozen=True, gc=False):
     attached_node: str | None = None
+    column_name: str | None = None
+    test_metadata: TestMetadata | None = None
     depends_on: DependsOn | None = None
 
 

@@ -37,9 +37,14 @@ class TaggedModel:
         return self.node.resource_type == "snapshot"
 
 
-def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect: str) -> FeatureView | None:
-    """The feature view, or None where something reported makes it impossible. Args: dialect: sqlglot's name of the warehouse's SQL."""
-    builder = _Builder(model, columns, dialect)
+def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect: str, *, any_key: bool = False) -> FeatureView | None:
+    """The feature view, or None where something reported makes it impossible.
+
+    Args:
+        dialect: sqlglot's name of the warehouse's SQL.
+        any_key: let a join key be of a type that no key can have.
+    """
+    builder = _Builder(model, columns, dialect, any_key)
     entities = builder.entities()
     timestamp = builder.timestamp()
     created = builder.instant(f"{VIEW}.created_timestamp", model.said.created_timestamp)
@@ -84,7 +89,8 @@ def build_view(model: TaggedModel, columns: ModelColumns, owner: Owner, dialect:
 
 
 class _Builder:
-    def __init__(self, model: TaggedModel, columns: ModelColumns, dialect: str) -> None:
+    def __init__(self, model: TaggedModel, columns: ModelColumns, dialect: str, any_key: bool) -> None:
+        self._any_key = any_key
         self._model, self._columns, self._report, self._dialect = model, columns, model.report, dialect
         renamed = model.node.config.snapshot_meta_column_names or {}
         self._snapshot_columns = {name: renamed.get(name) or name for name in _SNAPSHOT_COLUMNS} if model.is_snapshot else {}
@@ -211,7 +217,7 @@ class _Builder:
             column = self._find(f"{path}.{entity}", name)
             if column is None:
                 continue
-            if column.trouble or (column.value_type != UNRESOLVED and not is_key(column.value_type)):
+            if column.trouble or not (self._any_key or column.value_type == UNRESOLVED or is_key(column.value_type)):
                 kind = column.declared.data_type if column.trouble and column.declared else column.value_type
                 what = "its values have no one spelling" if not column.trouble else "no join key can have that type"
                 self._report(f"{path}.{entity}", f"join key {column.name!r} is {kind}: {what}. Cast it in the model.")

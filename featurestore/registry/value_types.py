@@ -166,6 +166,15 @@ def is_key(value_type: ValueType) -> bool:
     return isinstance(value_type, BooleanType | IntegerType | DecimalType | StringType | BytesType | DateType | TimestampType)
 
 
+def key_kind(value_type: ValueType) -> object:
+    """What the types of a join key must have in common in two views for their values to be spelled alike."""
+    if isinstance(value_type, DecimalType):
+        return DecimalType, value_type.scale
+    if isinstance(value_type, IntegerType | TimestampType):
+        return type(value_type)
+    return value_type
+
+
 def parse_value_type(text: str) -> ValueType:
     """Read the text form of a type. Raises ValueError naming what was not understood."""
     reader = _Reader(text)

@@ -69,9 +69,9 @@ def open_case(case: Case, folder: Path) -> Project:
 
     def describe_models(relations: Iterable[Relation]) -> Mapping[Relation, tuple[Column, ...]]:
         named = {node.relation: lineage.columns_of(key) or () for key, node in read.nodes.items() if node.resource_type != "source"}
-        return {each: tuple(_column(case.said, name) for name in named[each]) for each in relations}
+        return {each: tuple(_column(case.said, name, read.adapter_type) for name in named[each]) for each in relations}
 
-    return Project(read, load_registry(read, describe=describe_models), lineage)
+    return Project(read, load_registry(read, describe=describe_models, any_key=True), lineage)
 
 
 def case_manifest(case: Case) -> dict[str, Any]:
@@ -86,6 +86,8 @@ def case_manifest(case: Case) -> dict[str, Any]:
         node = _model(case, name, is_view=name == names[-1], known=known)
         known[name] = node["unique_id"]
         nodes.append(node)
+    nodes += [_other_view(name, each) for name, each in (said.get("other_views") or {}).items()]
+    nodes += [_test(position, known[names[-1]], each) for position, each in enumerate(said.get("tests") or ())]
     services = [_service(name, each, names[-1]) for name, each in (said.get("services") or {}).items()]
     dialect = said.get("dialect", "duckdb")
     return manifest(*nodes, exposures=services, adapter_type=ADAPTERS.get(dialect, dialect))
@@ -96,7 +98,12 @@ def _model(case: Case, name: str, *, is_view: bool, known: Mapping[str, str]) ->
     snapshot = name in (said.get("snapshots") or ())
     raw = (said.get("incremental") or {}).get(name)
     view = {key: value for key, value in (said.get("view") or {}).items() if value is not None} if is_view else None
-    node = model(name, view, {}, kind="snapshot" if snapshot else "model", contract=False)
+    described = said.get("described") or {} if is_view else {}
+    columns = {column: {"description": text} for column, text in described.items()}
+    node = model(name, view, columns, kind="snapshot" if snapshot else "model", contract=is_view and bool(said.get("contract")))
+    if is_view:
+        node["config"].update(said.get("config") or {})
+        node["group"] = said.get("group")
     node["database"], node["schema"] = None, "analytics"
     node["compiled_code"], node["raw_code"] = sql, raw or sql
     node["depends_on"] = {"nodes": [unique_id for table, unique_id in known.items() if table in sql]}
@@ -119,6 +126,8 @@ def _source(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
         "schema": schema,
         "identifier": table,
         "columns": {},
+        "source_name": schema,
+        "freshness": (said.get("freshness") or {}).get(name),
         "config": {"meta": {"immutable": True} if name in (said.get("immutable") or ()) else {}},
     }
 
@@ -134,6 +143,27 @@ def _type(written: str, adapter: str) -> ValueType:
         return UNRESOLVED
 
 
+def _other_view(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Another feature view of the project, as far as it is declared."""
+    timestamp = said.get("timestamp", "at")
+    columns = {**said["types"], timestamp: "timestamp", "value": "integer"}
+    return model(name, {"entities": said["entities"], "timestamp": timestamp}, columns, compiled_code=f"select * from raw.{name}")
+
+
+def _test(position: int, unique_id: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """A generic test on the feature view: its name, and its arguments."""
+    (name, kwargs), *_ = said.items()
+    return {
+        "unique_id": f"test.shop.{name}_{position}",
+        "name": f"{name}_{position}",
+        "resource_type": "test",
+        "attached_node": unique_id,
+        "column_name": (kwargs or {}).get("column_name"),
+        "test_metadata": {"name": name, "kwargs": kwargs or {}},
+        "depends_on": {"nodes": [unique_id]},
+    }
+
+
 def _service(name: str, said: Mapping[str, Any], view: str) -> dict[str, Any]:
     node = exposure(name, [feature if ":" in feature else f"{view}:{feature}" for feature in said["features"]])
     if said.get("label"):
@@ -141,8 +171,10 @@ def _service(name: str, said: Mapping[str, Any], view: str) -> dict[str, Any]:
     return node
 
 
-def _column(said: Mapping[str, Any], name: str) -> Column:
-    """A column of the feature view, as the warehouse has it: nothing but instants needs a type."""
+def _column(said: Mapping[str, Any], name: str, adapter: str) -> Column:
+    """A column of the feature view, as the warehouse has it; where the case does not say a type, only instants need one."""
     view = said.get("view") or {}
+    if name in (said.get("types") or {}):
+        return Column(name, _type(said["types"][name], adapter))
     instants = {str(view.get(key)).casefold() for key in ("timestamp", "created_timestamp")}
     return Column(name, TimestampType() if name.casefold() in instants else STRING)
