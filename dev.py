@@ -6,6 +6,7 @@
     python3 dev.py setup    only the virtual environment, in .venv, with all that the tests need
     python3 dev.py check    format, lint, types and imports only
     python3 dev.py bench    the benchmarks, each beside its floor
+    python3 dev.py checks   precision and recall of each rule of `fsdbt check` on the labelled corpus
 
 Standard library only: it is what installs everything else.
 """
@@ -51,9 +52,9 @@ the plane's last landing. Next: read README.md, or tag a model of your own dbt p
 
 
 def main() -> int:
-    commands = {"demo": demo, "test": test, "setup": setup, "check": check, "bench": bench}
+    commands = {"demo": demo, "test": test, "setup": setup, "check": check, "bench": bench, "checks": checks}
     name = sys.argv[1] if len(sys.argv) > 1 else ""
-    if name not in commands or (len(sys.argv) > 2 and name != "test"):
+    if name not in commands or (len(sys.argv) > 2 and name not in ("test", "checks")):
         print(__doc__, file=sys.stderr)
         return 2
     if sys.version_info < (3, 10):  # noqa: UP036 - this is the one file that an older Python may be asked to read
@@ -130,6 +131,12 @@ def bench() -> None:
     if shutil.which("wrk") is None and not _installed_by_apt("wrk"):
         raise SystemExit("The benchmarks need wrk. On Debian or Ubuntu: apt-get install wrk. On macOS: brew install wrk")
     _run(PYTHON, "benchmarks/run.py")
+
+
+def checks() -> None:
+    """How well the rules find what is labelled. What follows `checks` goes to benchmarks/checks.py."""
+    setup()
+    _run(PYTHON, "benchmarks/checks.py", *sys.argv[2:])
 
 
 def _ensure_redis_server() -> None:
