@@ -200,6 +200,8 @@ def _numbered(origins: Origins, model: str, select: Select, condition: exp.Expr)
     if not isinstance(condition, exp.EQ | exp.LTE | exp.LT):
         return None
     for side, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
+        if isinstance(condition, exp.EQ) and _is_newest_of_all(select, side):
+            return Kept((), model, select, True, other, condition)
         found = _window_of(origins, model, select, side)
         if found is None:
             continue
@@ -217,6 +219,16 @@ def _numbered(origins: Origins, model: str, select: Select, condition: exp.Expr)
             newest = isinstance(window.function, exp.Max) or window.sees_ahead
             return Kept(window.partition, where, inner, newest, window.function.this, window.node)
     return None
+
+
+def _is_newest_of_all(select: Select, side: exp.Expr) -> bool:
+    """`(select max(day) from …)`, whatever the row around it."""
+    query = side.unnest()
+    inner = select.query.subselect(query, select) if isinstance(query, exp.Query) else None
+    if inner is None or not inner.projections or inner.expression.args.get("group") is not None:
+        return False
+    said, where = inner.projections[0].expression, inner.expression.args.get("where")
+    return isinstance(said, exp.Max) and (where is None or "" not in aliases_in(inner, where))
 
 
 def _window_of(origins: Origins, model: str, select: Select, side: exp.Expr) -> tuple[str, Select, Seeing] | None:
