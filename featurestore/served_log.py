@@ -87,6 +87,7 @@ class ServedLog:
 
     def add(self, lines: Callable[[], list[bytes]]) -> None:
         """Log what `lines` gives, each without its end. Whatever goes wrong is no error of the request."""
+        self._forget_parent()
         try:
             self._put([line + b"\n" for line in lines()])
         except Exception as error:
@@ -94,8 +95,9 @@ class ServedLog:
 
     def close(self) -> None:
         """Write what waits, and end the file. A line that is added later begins a new one."""
+        self._forget_parent()
         with self._changed:
-            thread = self._thread if self._process == os.getpid() else None
+            thread = self._thread
             self._closing = True
             self._changed.notify()
         if thread is not None:
@@ -110,18 +112,25 @@ class ServedLog:
                 return
             self._waiting.extend(lines)
             self._waiting_bytes += size
-            if self._thread is None or self._process != os.getpid():
+            if self._thread is None:
                 self._start()
             self._changed.notify()
 
     def _start(self) -> None:
-        """Begin the thread that writes: at the first line, and anew in a process that was forked off, which has none."""
-        if self._process not in (0, os.getpid()):
-            self._files.forget()
+        """Begin the thread that writes: at the first line after the log was made or closed."""
         self._process, self._closing = os.getpid(), False
         self._thread = threading.Thread(target=self._write_all, name="featurestore-served-log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
+
+    def _forget_parent(self) -> None:
+        """In a process that was forked off: it has no such thread, its lock may be held by nobody who is here, and what waits is the
+        parent's to write."""
+        if self._process not in (0, os.getpid()):
+            self._process, self._thread, self._changed = 0, None, threading.Condition()
+            self._waiting.clear()
+            self._waiting_bytes = 0
+            self._files.forget()
 
     def _write_all(self) -> None:
         while True:
