@@ -29,7 +29,7 @@ INSTANTS = [
 """Before anything had landed, at a midnight, in the afternoon, and long after the last flight."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def redis() -> Iterator[RedisServer]:
     with RedisServer() as server:
         yield server
