@@ -87,6 +87,10 @@ _RANDOM_NAMES = frozenset(
     ]
 )
 
+_DIFFERENCES = (exp.DateDiff, exp.DatetimeDiff, exp.TimestampDiff, exp.TsOrDsDiff)
+_SINCE_1970 = (exp.TimeToUnix, exp.StrToUnix, exp.UnixDate, exp.UnixSeconds, exp.UnixMillis, exp.UnixMicros)
+_SINCE_1970_NAMES = frozenset(["tounixtimestamp", "tounixtimestamp64milli", "tounixtimestamp64micro", "epoch_ms", "epoch_us", "epoch_ns"])
+
 
 def function_name(node: exp.Expr) -> str:
     """What the SQL calls a function that sqlglot has no class for, folded; empty for any other node."""
@@ -116,3 +120,17 @@ def is_random(node: exp.Expr) -> bool:
         # Snowflake's take their randomness from an argument, which is found by itself.
         return False
     return isinstance(node, _RANDOM) or function_name(node) in _RANDOM_NAMES
+
+
+def counted_instant(node: exp.Expr) -> exp.Expr | None:
+    """The instant up to which a function counts units of time from a fixed one; None where it does not."""
+    found: object = None
+    if isinstance(node, _DIFFERENCES):
+        found = None if node.expression.find(exp.Column) is not None else node.this
+    elif isinstance(node, exp.Extract):
+        found = node.expression if node.name.casefold().startswith("epoch") else None
+    elif isinstance(node, _SINCE_1970):
+        found = node.this
+    elif function_name(node) in _SINCE_1970_NAMES and node.expressions:
+        found = node.expressions[0]
+    return found if isinstance(found, exp.Expr) else None

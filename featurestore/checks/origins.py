@@ -14,7 +14,7 @@ from featurestore.lineage.tables import Table
 from featurestore.registry.definitions import FeatureView
 from featurestore.registry.value_types import DateType, TimestampType, ValueType
 
-from .functions import reads_clock
+from .functions import counted_instant, reads_clock
 from .naming import is_load_time, sounds_like_time
 from .spans import moved
 
@@ -33,6 +33,18 @@ _PICKED = (
     exp.Lead,
     exp.Lag,
 )
+_MOVED = (
+    exp.AtTimeZone,
+    exp.DateAdd,
+    exp.DateSub,
+    exp.DatetimeAdd,
+    exp.DatetimeSub,
+    exp.TimestampAdd,
+    exp.TimestampSub,
+    exp.TsOrDsAdd,
+)
+"""An instant moved by whatever it may be, or told in another zone, is an instant."""
+
 _DAY = timedelta(days=1)
 _NO_TIME = timedelta(0)
 
@@ -150,6 +162,8 @@ class Origins:
         base = split.base
         if isinstance(expression, exp.Cast) and expression.is_type(*exp.DataType.TEMPORAL_TYPES):
             return True
+        if isinstance(base, _MOVED) or (isinstance(base, exp.Add | exp.Sub) and base.find(exp.Interval) is not None):
+            return True
         if isinstance(base, (*_BRANCHES, *_PICKED, exp.Greatest, exp.Window)):
             inner = [base.this, *(each.args.get("true") for each in base.args.get("ifs") or () if isinstance(each, exp.Expr))]
             return any(isinstance(each, exp.Expr) and self.is_time(model, select, each) for each in inner)
@@ -167,7 +181,30 @@ class Origins:
             return False
         if isinstance(at, Leaf):
             return self.is_time_leaf(at)
-        return self.is_time_projection(*at)
+        known = self.lineage.type_of(at[0], found.name) if isinstance(found, TableColumn) else None
+        return isinstance(known, DateType | TimestampType) if known is not None else self.is_time_projection(*at)
+
+    def counts_time(self, model: str, select: Select, expression: exp.Expr) -> bool:
+        """Whether an expression is a number that grows with an instant: what lies between a fixed instant and it."""
+        while isinstance(expression, exp.Cast | exp.Paren | exp.Floor | exp.Round):
+            expression = expression.this
+        if isinstance(expression, exp.Column):
+            return any(self._counts_time_input(model, each) for each in select.inputs_of(expression))
+        instant = counted_instant(expression)
+        return instant is not None and any(self.is_time(model, select, each) for each in instant.find_all(exp.Column))
+
+    def _counts_time_input(self, model: str, found: Input) -> bool:
+        at = self.above(model, found)
+        if at is None or isinstance(at, Leaf) or at in self._busy:
+            return False
+        self._busy.add(at)
+        try:
+            where, projection = at
+            if projection.expression is None:
+                return any(self._counts_time_input(where, each) for each in projection.passed_on)
+            return self.counts_time(where, projection.select, projection.expression)
+        finally:
+            self._busy.discard(at)
 
     def is_time_leaf(self, leaf: Leaf) -> bool:
         """Whether a source column is an instant."""

@@ -157,6 +157,8 @@ def _order(origins: Origins, model: str, select: Select, keys: Sequence[exp.Expr
     columns = list(key.find_all(exp.Column))
     if origins.is_time(model, select, key) or any(origins.is_time(model, select, column) for column in columns):
         return Order.TIME, newest_first
+    if origins.counts_time(model, select, key):
+        return Order.TIME, newest_first
     # Rows that are numbered as they come are in the order of their time.
     if isinstance(key, exp.Column) and sounds_like_sequence(key.name):
         return Order.TIME, newest_first
