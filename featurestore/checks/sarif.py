@@ -14,11 +14,15 @@ from .run import CheckReport
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.ADVICE: "note"}
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.ADVICE: "notice"}
-_ROOT = "PROJECT"
+_ROOT = "%SRCROOT%"
 
 
-def to_sarif(report: CheckReport) -> dict[str, Any]:
-    """One run of the check. What is waived is in it too, with the reason, as SARIF's suppressions are."""
+def to_sarif(report: CheckReport, folder: str = "") -> dict[str, Any]:
+    """One run of the check. What is waived is in it too, with the reason, as SARIF's suppressions are.
+
+    Args:
+        folder: of the dbt project, seen from the repository's root, where it is not that.
+    """
     driver = {
         "name": "fsdbt check",
         "semanticVersion": version("featurestore"),
@@ -31,9 +35,9 @@ def to_sarif(report: CheckReport) -> dict[str, Any]:
         "runs": [
             {
                 "tool": {"driver": driver},
-                "originalUriBaseIds": {_ROOT: {"description": {"text": "The folder of dbt_project.yml."}}},
+                "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(each, positions[each.rule]) for each in (*report.findings, *report.waived)],
+                "results": [_result(each, positions[each.rule], folder) for each in (*report.findings, *report.waived)],
             }
         ],
     }
@@ -46,7 +50,7 @@ def to_annotations(report: CheckReport, folder: str = "") -> Iterator[str]:
         folder: of the dbt project, seen from the repository's root, where it is not that.
     """
     for each in report.findings:
-        place = {"file": f"{folder}/{each.file}" if folder else each.file, "title": f"{each.rule}: {each.model}"}
+        place = {"file": _in_repository(each.file, folder), "title": f"{each.rule}: {each.model}"}
         if each.line is not None and not each.compiled:
             place["line"] = str(each.line)
         properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in place.items())
@@ -70,8 +74,12 @@ def _rule(each: DocumentedRule) -> dict[str, Any]:
     }
 
 
-def _result(each: Finding, position: int) -> dict[str, Any]:
-    location: dict[str, Any] = {"artifactLocation": {"uri": each.file, "uriBaseId": _ROOT}}
+def _in_repository(file: str, folder: str) -> str:
+    return f"{folder}/{file}" if folder else file
+
+
+def _result(each: Finding, position: int, folder: str) -> dict[str, Any]:
+    location: dict[str, Any] = {"artifactLocation": {"uri": _in_repository(each.file, folder), "uriBaseId": _ROOT}}
     if each.line is not None and not each.compiled:
         location["region"] = {"startLine": each.line}
     result: dict[str, Any] = {

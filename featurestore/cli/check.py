@@ -1,4 +1,4 @@
-"""`fsdbt check`: what would make training see more than serving can, found without running anything."""
+"""`fsdbt check`: what would make training see more than serving can, found without building anything."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _write(report: CheckReport, form: Format, folder: Path) -> None:
     if form is Format.json:
         write_json(_document(report))
     elif form is Format.sarif:
-        write_json(to_sarif(report))
+        write_json(to_sarif(report, _in_repository(folder)))
     elif form is Format.github:
         for line in to_annotations(report, _in_repository(folder)):
             print(line)

@@ -120,6 +120,9 @@ def test_sarif_has_the_published_form_and_says_what_is_waived(tmp_path: Path) ->
     report = shop(tmp_path, LEAKY)
     document = to_sarif(report)
     jsonschema.validate(document, SARIF)
+    (below,) = to_sarif(report, "warehouse/dbt")["runs"]
+    files = [each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in below["results"]]
+    assert files == [f"warehouse/dbt/{each.file}" for each in (*report.findings, *report.waived)], "seen from the repository's root"
     results = document["runs"][0]["results"]
     assert len(results) == len(report.findings) + len(report.waived)
     assert [each["ruleId"] for each in results if "suppressions" in each] == ["reads_clock"]
