@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from featurestore.dbt.artifacts import Manifest
 from featurestore.dbt.load import load_registry
 from featurestore.dbt.meta import FeatureViewDefaults, lists_features
-from featurestore.lineage.project import Describe, ProjectLineage
+from featurestore.lineage.project import Describe, ProjectLineage, added_to_snapshot
 from featurestore.registry.definitions import Feature, FeatureView
 from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import UNRESOLVED
@@ -46,6 +46,7 @@ class State:
             return view
         other = (*view.join_keys, view.event_timestamp, view.created_timestamp, view.valid_to, view.is_deleted)
         known = {column.name.casefold() for column in (*other, *view.features) if column is not None}
+        known |= {name.casefold() for name in added_to_snapshot(self.lineage.manifest.nodes[view.unique_id])}
         found = self.lineage.columns_of(view.unique_id) or ()
         more = tuple(Feature(name, UNRESOLVED) for name in found if name.casefold() not in known)
         return replace(view, features=(*view.features, *more))

@@ -95,6 +95,10 @@ class Walks:
             self._walked[key] = self._reached(unique_id, column)
         return self._walked[key]
 
+    def is_readable(self, unique_id: str) -> bool:
+        """Whether the model's SQL can be read."""
+        return not isinstance(self._lineage.query(unique_id), str)
+
     def _reached(self, unique_id: str, column: str) -> Reached | None:
         query = self._lineage.query(unique_id)
         if isinstance(query, str):
@@ -153,8 +157,13 @@ def parts_of(walks: Walks, unique_id: str, needed: Needed) -> Iterator[Part]:
 
 
 def unknown_in(walks: Walks, node: Node, needed: Needed) -> dict[str, tuple[exp.Expr | None, frozenset[str]]]:
-    """What the needed columns of a model depend on and cannot be told: each reason with a place of it, and the features."""
+    """What the needed columns of a model depend on and cannot be told: each reason with a place of it, and the features.
+
+    Nothing of a model that cannot be read as a whole: which columns it has is not known.
+    """
     found: dict[str, tuple[exp.Expr | None, frozenset[str]]] = {}
+    if not walks.is_readable(node.unique_id):
+        return found
     for (column, _), features in needed.items():
         walked = walks.of(node.unique_id, column)
         unknown: list[tuple[str, exp.Expr | None]] = [(each.reason, each.expression) for each in walked.unknown] if walked else []

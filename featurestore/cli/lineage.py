@@ -11,7 +11,7 @@ from featurestore.errors import UnknownNameError
 from featurestore.registry.registry import Registry
 
 from .options import PROJECT_DIR, AsJson, Profile, ProfilesDir, ProjectDir, Target, open_feature_store
-from .output import write_json
+from .output import note, write_json
 
 if TYPE_CHECKING:
     from featurestore.lineage.features import FeatureLineage, Impact
@@ -36,6 +36,8 @@ def lineage(
             reached = store.impact(name)
         else:
             found = store.lineage(features)
+    if features is not None and not found:
+        note(f"no feature of {name} is known yet: build it (`dbt build`), or declare its columns in YAML with their data_type")
     if features is None:
         write_json(_impact_document(reached)) if as_json else _print_impact(reached)
     elif as_json:

@@ -63,6 +63,8 @@ def plan(
         raise RequestError("--against compares whole projects: without --select, --exclude, --all and --full-refresh.")
     if as_markdown and against is None:
         raise RequestError("--markdown goes with --against.")
+    if as_markdown and as_json:
+        raise RequestError("--json and --markdown are two ways to write the same: choose one.")
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         if against is not None:
             from .changes import show_changes

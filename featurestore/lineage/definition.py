@@ -1,7 +1,8 @@
 """A digest of how a column comes about, through all models up to the sources: two projects that define it alike have the same.
 
 It is made of the expressions that the column depends on and of the clauses that decide its rows, without comments, layout, and the names
-that a target gives to tables. A model whose SQL cannot be read counts with the code of all\nthat it is built from.
+that a target gives to tables. A model whose SQL cannot be read counts with the code of all that it is
+built from.
 """
 
 from __future__ import annotations

@@ -29,9 +29,11 @@ from .query import Query, TableColumn
 from .reach import reached
 from .tables import ByTable, Table
 
-FORMAT = 2
+FORMAT = 3
 FILE_NAME = "fsdbt_lineage.json"
-_ADDED_TO_SNAPSHOTS = ("dbt_valid_from", "dbt_valid_to", "dbt_updated_at", "dbt_scd_id", "dbt_is_deleted")
+_ADDED_TO_SNAPSHOTS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
+_ADDED_WITH_DELETIONS = "dbt_is_deleted"
+"""Added where `hard_deletes` is `new_record`."""
 
 Describe: TypeAlias = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
 
@@ -149,7 +151,7 @@ class ProjectLineage:
         if node.resource_type in ("model", "snapshot") and node.compiled_code() is not None:
             lineage = self.model(unique_id)
             if not lineage.unreadable and not lineage.open_nodes:
-                return tuple(lineage.columns)
+                return (*lineage.columns, *_missing(added_to_snapshot(node), lineage.columns))
         described = self._tables().get(node.relation)
         return tuple(column.name for column in described) if described else None
 
@@ -263,17 +265,33 @@ class ProjectLineage:
         code = node.compiled_code()
         if code is None:
             return "it is no SQL" if node.language == "python" else "dbt has not compiled it; run `dbt compile`"
-        parents = {each: self.columns_of(each) for each in self.graph.parents(node.unique_id)}
+        parents = {each: self.columns_of(each) for each in self._stored_parents(node.unique_id)}
         known = {_table(self.manifest.nodes[each]): columns for each, columns in parents.items() if columns is not None}
         try:
             return Query(sqlglot.parse_one(code, dialect=self.dialect), known)
         except (SqlglotError, ValueError, RecursionError) as error:
             return f"its SQL cannot be read: {str(error).splitlines()[0]}"
 
+    def _stored_parents(self, unique_id: str) -> tuple[str, ...]:
+        """What its compiled SQL reads. The SQL of ephemeral models is in it, so it reads what those select from."""
+        found: dict[str, None] = {}
+        seen = {unique_id}
+        waiting = [*self.graph.parents(unique_id)]
+        while waiting:
+            each = waiting.pop(0)
+            if each in seen:
+                continue
+            seen.add(each)
+            if is_stored(self.manifest.nodes[each]):
+                found[each] = None
+            else:
+                waiting.extend(self.graph.parents(each))
+        return tuple(found)
+
     def _checksum(self, unique_id: str) -> str:
         node = self.manifest.nodes[unique_id]
         digest = hashlib.sha256(f"{FORMAT} {self.dialect}\n{node.language}\n{node.compiled_code()}".encode())
-        for parent in self.graph.parents(unique_id):
+        for parent in self._stored_parents(unique_id):
             digest.update(f"\n{parent} {self.manifest.nodes[parent].relation} {self.columns_of(parent)}".encode())
         return digest.hexdigest()
 
@@ -296,12 +314,28 @@ class ProjectLineage:
 def snapshot_columns(node: Node, column: str, selected: Sequence[str]) -> Sequence[str] | None:
     """Of a column that dbt adds to a snapshot: the columns of its SQL by which dbt tells that a row changed. None for any other column."""
     config = node.config
-    renamed = (str(name).casefold() for name in (config.snapshot_meta_column_names or {}).values())
-    if node.resource_type != "snapshot" or column.casefold() not in {*_ADDED_TO_SNAPSHOTS, *renamed}:
+    if column.casefold() not in {name.casefold() for name in (*added_to_snapshot(node), *_own_names(node))}:
         return None
     if config.strategy == "timestamp":
         return as_texts(config.updated_at)
     return selected if config.check_cols == "all" else as_texts(config.check_cols)
+
+
+def added_to_snapshot(node: Node) -> tuple[str, ...]:
+    """The columns that dbt adds to a snapshot, as the project calls them. None for what is no snapshot."""
+    renamed = node.config.snapshot_meta_column_names or {}
+    deletions = node.config.hard_deletes == "new_record"
+    return tuple(renamed.get(name) or name for name in _own_names(node) if name != _ADDED_WITH_DELETIONS or deletions)
+
+
+def _own_names(node: Node) -> tuple[str, ...]:
+    """What dbt itself calls the columns that it adds to a snapshot."""
+    return (*_ADDED_TO_SNAPSHOTS, _ADDED_WITH_DELETIONS) if node.resource_type == "snapshot" else ()
+
+
+def _missing(names: Iterable[str], there: Iterable[str]) -> Iterator[str]:
+    known = {name.casefold() for name in there}
+    yield from (name for name in names if name.casefold() not in known)
 
 
 def is_stored(node: Node) -> bool:

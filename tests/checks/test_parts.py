@@ -60,3 +60,12 @@ def test_a_named_window_is_among_the_nodes_of_what_uses_it(tmp_path: Path) -> No
     _, view = opened(tmp_path).models
     (spent,) = (part for part in view.parts if part.projection and part.projection.name == "spent")
     assert {"customer_id", "ordered_at", "doubled"} <= {node.name for node in spent.nodes()}
+
+
+def test_of_a_model_that_cannot_be_read_no_column_is_missed(tmp_path: Path) -> None:
+    unreadable = {**SAID["models"], "stg_orders": "select from where ( raw.orders"}
+    staged, _ = opened(tmp_path, models=unreadable).models
+    assert staged.model.unreadable
+    assert dict(staged.unknown) == {}
+    _, missing = opened(tmp_path, models={**SAID["models"], "stg_orders": "select id, customer_id, ordered_at from raw.orders"}).models
+    assert any("doubled" in reason for reason in missing.unknown)

@@ -45,6 +45,7 @@ def test_bad_input_is_named(shop: Path) -> None:
         (("--against", "nowhere"), "nowhere"),
         (("--against", "target", "--select", "x"), "whole projects"),
         (("--markdown",), "--against"),
+        (("--against", "target", "--markdown", "--json"), "choose one"),
     ):
         failed = fsdbt(shop, "plan", *arguments)
         assert failed.returncode in (2, 3)

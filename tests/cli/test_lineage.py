@@ -59,3 +59,12 @@ def test_a_wrong_name_is_answered_with_the_nearest(shop: Path) -> None:
         failed = fsdbt(shop, "lineage", name)
         assert failed.returncode == 2
         assert f"Did you mean {nearest!r}?" in failed.stderr
+
+
+def test_a_view_that_is_not_built_says_that_its_features_are_not_known_yet(tmp_path: Path) -> None:
+    unbuilt = make_shop(tmp_path / "shop")
+    dbt(unbuilt, "parse")
+    for arguments, written in ((("customer_orders",), ""), (("customer_orders", "--json"), "[]\n")):
+        shown = fsdbt(unbuilt, "lineage", *arguments, check=True)
+        assert shown.stdout == written
+        assert "no feature of customer_orders is known yet: build it (`dbt build`)" in shown.stderr

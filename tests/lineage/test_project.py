@@ -188,6 +188,48 @@ class TestSnapshots:
         of = of_feature(lineage, "tiers:tier")
         assert told_by - {"tier"} <= {column.column for column in of.rows}
 
+    @pytest.mark.parametrize(
+        ("config", "added"),
+        [
+            ({}, ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")),
+            (
+                {"hard_deletes": "new_record", "snapshot_meta_column_names": {"dbt_valid_from": "since", "dbt_is_deleted": "gone"}},
+                ("dbt_scd_id", "dbt_updated_at", "since", "dbt_valid_to", "gone"),
+            ),
+        ],
+    )
+    def test_a_star_over_one_brings_what_dbt_adds_too(self, tmp_path: Path, config: dict[str, Any], added: tuple[str, ...]) -> None:
+        sql = 'select customer_id, tier, changed_at from "warehouse"."raw"."orders"'
+        snapshot = compiled("tiers", sql, ["source.shop.raw.orders"], kind="snapshot", columns={})
+        snapshot["config"] = {**snapshot["config"], "strategy": "timestamp", "updated_at": "changed_at", **config}
+        starred = compiled("current", 'select * from "warehouse"."main"."tiers"', ["snapshot.shop.tiers"], columns={})
+        lineage, _ = opened(tmp_path, ORDERS, snapshot, starred, STG_ORDERS, CUSTOMER_ORDERS)
+        every = ("customer_id", "tier", "changed_at", *added)
+        assert (lineage.columns_of("snapshot.shop.tiers"), lineage.columns_of("model.shop.current")) == (every, every)
+        assert lineage.trace("model.shop.current", added[2]).values == source("changed_at")
+
+
+class TestAnEphemeralModel:
+    def test_passes_the_columns_of_what_it_reads_through_a_star(self, tmp_path: Path) -> None:
+        inner = 'with __dbt__cte__numbered as (select *, row_number() over (order by id) as rn from "warehouse"."main"."stg_orders")'
+        outer = f"{inner}, __dbt__cte__first as (select * from __dbt__cte__numbered where rn = 1)"
+        ephemeral = {"config": {"materialized": "ephemeral"}, "columns": {}}
+        nodes = [
+            STG_ORDERS,
+            compiled("numbered", inner.partition("(")[2][:-1], ["model.shop.stg_orders"], **ephemeral),
+            compiled("first", f"{inner} select * from __dbt__cte__numbered where rn = 1", ["model.shop.numbered"], **ephemeral),
+            compiled("firsts", f"{outer} select * from __dbt__cte__first", ["model.shop.first"], columns={}),
+            CUSTOMER_ORDERS,
+        ]
+        lineage, _ = opened(tmp_path, ORDERS, *nodes, keep=True)
+        assert lineage.columns_of("model.shop.firsts") == ("id", "customer_id", "ordered_at", "amount", "rn")
+        assert lineage.trace("model.shop.firsts", "rn").unknown == ()
+        assert lineage.trace("model.shop.firsts", "amount").values == source("cents")
+        lineage.keep()
+        nodes[0] = compiled("stg_orders", STAGED.replace("as amount", "as euros"), ["source.shop.raw.orders"], columns={})
+        again, _ = opened(tmp_path, ORDERS, *nodes, keep=True)
+        assert "euros" in (again.columns_of("model.shop.firsts") or ()), "what was kept is read anew where what is behind it changed"
+
 
 class TestWhatIsKept:
     def test_is_believed_by_the_next_run_as_long_as_the_model_is_the_same(self, tmp_path: Path) -> None:
