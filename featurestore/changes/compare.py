@@ -19,6 +19,7 @@ from featurestore.registry.registry import Registry
 from featurestore.registry.value_types import UNRESOLVED, DecimalType, FloatType, IntegerType, ValueType
 from featurestore.timestamps import format_duration
 
+from .incremental import readings
 from .state import State
 
 
@@ -96,7 +97,8 @@ def compare(before: State, after: State, published_rows: Mapping[str, int]) -> P
     Args:
         published_rows: by view, how many rows were published last, as far as that is known.
     """
-    definitions = Definitions(before.lineage), Definitions(after.lineage)
+    of_before, of_after = readings(before.lineage, after.lineage)
+    definitions = Definitions(before.lineage, of_before), Definitions(after.lineage, of_after)
     old, new = before.views(), after.views()
     views = []
     for name in sorted(old.keys() | new.keys()):

@@ -52,6 +52,27 @@ def code_digest(manifest: Manifest, unique_id: str) -> str | None:
     return None if state.checksum is None else _sha256("\n".join((state.checksum, *lines)).encode())
 
 
+def compiled_from(manifest: Manifest, unique_id: str) -> str | None:
+    """A digest of what dbt compiles a model's SQL from: its text, the macros that it calls, and the ephemeral models that it puts in.
+
+    None where dbt has no checksum of its text.
+    """
+    seen, waiting, lines = {unique_id}, [unique_id], []
+    while waiting:
+        each = waiting.pop()
+        checksum, below = _looked_up(manifest, each)
+        lines.append(f"{each} {checksum}")
+        fresh = [one for one in below if one not in seen and not _is_stored(manifest, one)]
+        seen.update(fresh)
+        waiting.extend(fresh)
+    return None if _looked_up(manifest, unique_id)[0] is None else _sha256("\n".join(sorted(lines)).encode())
+
+
+def calls_macros(manifest: Manifest, unique_id: str) -> bool:
+    """Whether a model's text calls macros that are not dbt's own."""
+    return any(_looked_up(manifest, each)[0] is not None for each in manifest.nodes[unique_id].depends_on().macros or ())
+
+
 def manifest_digest(manifest: Manifest) -> str:
     """The digest of all that the project and its packages are made of. It is the same after a dbt command that found nothing changed."""
     checksums = ((each, _looked_up(manifest, each)[0]) for each in (*manifest.nodes, *manifest.raw_macros))
@@ -76,6 +97,10 @@ def _node(node: Node) -> tuple[str | None, Iterable[str]]:
 
 def _all(depends_on: DependsOn | None) -> Iterable[str]:
     return (*(depends_on.nodes or ()), *(depends_on.macros or ())) if depends_on is not None else ()
+
+
+def _is_stored(manifest: Manifest, unique_id: str) -> bool:
+    return unique_id in manifest.nodes and manifest.nodes[unique_id].config.materialized != "ephemeral"
 
 
 def _is_dbts_own(macro: str, adapter_type: str) -> bool:

@@ -8,7 +8,8 @@ built from.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -17,16 +18,30 @@ from featurestore.dbt.checksums import code_digest
 from .project import ProjectLineage, snapshot_columns
 from .query import Projection, Query, Select
 from .reach import Reached, reached
-from .tables import Table
+from .tables import ByTable, Table
 
 _SHAPE = ("joins", "distinct", "limit", "offset", "sample", "laterals")
 
 
-class Definitions:
-    """The digests of one project's columns, each made once."""
+@dataclass(frozen=True)
+class Reading:
+    """SQL of a model that is read in place of what dbt compiled."""
 
-    def __init__(self, lineage: ProjectLineage) -> None:
+    query: Query
+    tables: ByTable[str]
+    """The unique ids of what stands behind the tables in it."""
+
+
+class Definitions:
+    """The digests of one project's columns, each made once.
+
+    Args:
+        readings: by unique id, of the models that are read otherwise than dbt compiled them.
+    """
+
+    def __init__(self, lineage: ProjectLineage, readings: Mapping[str, Reading] | None = None) -> None:
         self._lineage = lineage
+        self._readings = readings or {}
         self._made: dict[tuple[str, str], str] = {}
         self._dialect = lineage.dialect
 
@@ -44,7 +59,7 @@ class Definitions:
         if node is None or node.resource_type in ("source", "seed"):
             # What they hold is data.
             return f"{unique_id}.{column.casefold()}"
-        query = self._lineage.query(unique_id)
+        query = self._query(unique_id)
         if isinstance(query, str):
             # How it comes about cannot be told, so all that it is built from counts.
             return _hashed([unique_id, str(code_digest(self._lineage.manifest, unique_id)), column.casefold()])
@@ -53,31 +68,47 @@ class Definitions:
             told_by = snapshot_columns(node, column, [each.name for each in query.root.projections]) or ()
             return _hashed([unique_id, column.casefold(), str(node.config.strategy), *(self.digest(unique_id, each) for each in told_by)])
         of = reached([projection])
-        return _hashed([*self._expressions(of, projection), *self._clauses(of.selects), *self._above(query, of)])
+        return _hashed(
+            [
+                *self._expressions(unique_id, of, projection),
+                *self._clauses(unique_id, of.selects),
+                *self._above(unique_id, query, of),
+            ]
+        )
 
-    def _expressions(self, of: Reached, projection: Projection) -> Iterator[str]:
+    def _query(self, unique_id: str) -> Query | str:
+        reading = self._readings.get(unique_id)
+        return self._lineage.query(unique_id) if reading is None else reading.query
+
+    def _node_of(self, reader: str, table: Table) -> str | None:
+        """The unique id of what stands behind a table in the SQL of a model."""
+        reading = self._readings.get(reader)
+        return self._lineage.node_of(table) if reading is None else reading.tables.find(table)
+
+    def _expressions(self, reader: str, of: Reached, projection: Projection) -> Iterator[str]:
         for each in (*of.projections, *of.row_projections):
             name = "" if each is projection else each.name.casefold()
             said = [] if each.expression is None else [each.expression, *each.select.named_windows(each.expression)]
-            yield f"{name} = {' '.join(map(self._text, said))}"
+            yield f"{name} = {' '.join(self._text(reader, part) for part in said)}"
 
-    def _clauses(self, selects: Iterable[Select]) -> Iterator[str]:
+    def _clauses(self, reader: str, selects: Iterable[Select]) -> Iterator[str]:
         for select in selects:
             shape = [select.expression.args.get(name) for name in _SHAPE]
             parts = [part for each in shape for part in (each if isinstance(each, list) else [each])]
             if isinstance(select.expression, exp.SetOperation):
                 yield f"{select.expression.key} {bool(select.expression.args.get('distinct'))}"
             parts += [_without_alias(source) for source in select.sources.values() if isinstance(source, exp.Expr)]
-            yield " ".join([*map(self._text, select.row_clauses), *(self._text(part) for part in parts if isinstance(part, exp.Expr))])
+            clauses = (*select.row_clauses, *(part for part in parts if isinstance(part, exp.Expr)))
+            yield " ".join(self._text(reader, clause) for clause in clauses)
 
-    def _above(self, query: Query, of: Reached) -> Iterator[str]:
+    def _above(self, reader: str, query: Query, of: Reached) -> Iterator[str]:
         """What the columns that are read are in turn, and which rows the tables have that are read."""
         columns = sorted({*((each.table, each.name) for each in (*of.values, *of.rows))}, key=str)
         for table, name in columns:
-            unique_id = self._lineage.node_of(table)
+            unique_id = self._node_of(reader, table)
             yield str(table) if unique_id is None else self.digest(unique_id, name)
         tables = {source for select in query.selects for source in select.sources.values() if isinstance(source, Table)}
-        for unique_id in sorted(filter(None, map(self._lineage.node_of, tables))):
+        for unique_id in sorted(filter(None, (self._node_of(reader, table) for table in tables))):
             yield self._rows(unique_id)
 
     def _rows(self, unique_id: str) -> str:
@@ -85,17 +116,18 @@ class Definitions:
         key = (unique_id, "")
         if key not in self._made:
             self._made[key] = unique_id
-            query = self._lineage.query(unique_id) if unique_id.startswith(("model.", "snapshot.")) else ""
+            query = self._query(unique_id) if unique_id.startswith(("model.", "snapshot.")) else ""
             if not isinstance(query, str):
                 of = reached(query.root.projections[:1])
-                self._made[key] = _hashed([*self._clauses(of.selects), *self._above(query, Reached((), (), (), frozenset(), of.rows, ()))])
+                above = self._above(unique_id, query, Reached((), (), (), frozenset(), of.rows, ()))
+                self._made[key] = _hashed([*self._clauses(unique_id, of.selects), *above])
         return self._made[key]
 
-    def _text(self, expression: exp.Expr) -> str:
+    def _text(self, reader: str, expression: exp.Expr) -> str:
         """The SQL of an expression, with the tables in it called by dbt's ids."""
         copied = expression.copy()
         for table in copied.find_all(exp.Table):
-            unique_id = self._lineage.node_of(Table(table.name, table.db, table.catalog))
+            unique_id = self._node_of(reader, Table(table.name, table.db, table.catalog))
             if unique_id is not None:
                 for part in ("db", "catalog"):
                     table.set(part, None)

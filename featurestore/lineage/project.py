@@ -141,6 +141,20 @@ class ProjectLineage:
             self._queries[unique_id] = self._parsed(self.manifest.nodes[unique_id])
         return self._queries[unique_id]
 
+    def tables_of(self, unique_id: str) -> Mapping[Table, str]:
+        """The tables that a model's compiled SQL reads, its own among them, with the unique ids of what stands behind them."""
+        return {_table(self.manifest.nodes[each]): each for each in (*self._stored_parents(unique_id), unique_id)}
+
+    def read(self, code: str, tables: Mapping[Table, str]) -> Query | str:
+        """SQL with what is known of the tables in it, by those names; or why it cannot be read."""
+        columns = {table: self.columns_of(each) for table, each in tables.items() if each in self.manifest.nodes}
+        try:
+            return Query(
+                sqlglot.parse_one(code, dialect=self.dialect), {table: found for table, found in columns.items() if found is not None}
+            )
+        except (SqlglotError, ValueError, RecursionError) as error:
+            return f"its SQL cannot be read: {str(error).splitlines()[0]}"
+
     def node_of(self, table: Table) -> str | None:
         """The unique id of what stands behind a table in compiled SQL."""
         return self._by_table.find(table)
@@ -265,12 +279,7 @@ class ProjectLineage:
         code = node.compiled_code()
         if code is None:
             return "it is no SQL" if node.language == "python" else "dbt has not compiled it; run `dbt compile`"
-        parents = {each: self.columns_of(each) for each in self._stored_parents(node.unique_id)}
-        known = {_table(self.manifest.nodes[each]): columns for each, columns in parents.items() if columns is not None}
-        try:
-            return Query(sqlglot.parse_one(code, dialect=self.dialect), known)
-        except (SqlglotError, ValueError, RecursionError) as error:
-            return f"its SQL cannot be read: {str(error).splitlines()[0]}"
+        return self.read(code, {_table(self.manifest.nodes[each]): each for each in self._stored_parents(node.unique_id)})
 
     def _stored_parents(self, unique_id: str) -> tuple[str, ...]:
         """What its compiled SQL reads. The SQL of ephemeral models is in it, so it reads what those select from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,62 @@ class TestWhatDecidesRows:
         assert changes(tmp_path, project(STAGED), project(STAGED)).views == ()
         found = changes(tmp_path, project(STAGED.replace("cents / 100", "cents")), project(STAGED))
         assert told(found) == [("orders:amount", "redefined", False), ("orders:last_status", "redefined", False)]
+
+
+class TestAnIncrementalModel:
+    """dbt compiles it in one way where its table is not there yet, and in another where it is."""
+
+    RAW = """select customer_id, ordered_at, cents / 100 as amount, status from {{ source('raw', 'orders') }} where status <> 'test'
+        {% if is_incremental() %} and ordered_at > (select max(ordered_at) from {{ this }}) {% endif %}"""
+
+    def project(self, *, again: bool, raw: str = RAW, macro: str | None = None, schema: str = "main") -> list[dict[str, Any]]:
+        """The project as dbt compiled it by its first run, or by another one."""
+        compiled = raw.replace("{{ source('raw', 'orders') }}", '"warehouse"."raw"."orders"')
+        block = re.search(r"{% if is_incremental\(\) %}(.*?){% endif %}", compiled, re.DOTALL)
+        if block:
+            compiled = compiled.replace(block[0], block[1].replace("{{ this }}", f'"warehouse"."{schema}"."stg_orders"') if again else "")
+        compiled = compiled.replace("{{ cents() }}", macro or "")
+        staged, view = nodes(compiled, VIEW.replace('"main"', f'"{schema}"'))[1:]
+        staged.update(raw_code=raw, checksum=of(raw), config={**staged["config"], "materialized": "incremental"})
+        if macro:
+            staged["depends_on"] = {**staged["depends_on"], "macros": ["macro.shop.cents"]}
+        view["checksum"] = of(VIEW)
+        return [ORDERS, *({**node, "schema": schema} for node in (staged, view))]
+
+    def test_is_the_same_whichever_run_dbt_compiled_it_for(self, tmp_path: Path) -> None:
+        first, later = self.project(again=False, schema="ci"), self.project(again=True)
+        assert first[1]["compiled_code"] != later[1]["compiled_code"]
+        assert changes(tmp_path, first, later).views == ()
+        assert changes(tmp_path, later, first).views == ()
+
+    def test_redefines_only_what_was_changed(self, tmp_path: Path) -> None:
+        changed = self.project(again=False, raw=self.RAW.replace("cents / 100", "cents / 100.0"), schema="ci")
+        assert told(changes(tmp_path, changed, self.project(again=True))) == [("orders:amount", "redefined", False)]
+        filtered = self.project(again=False, raw=self.RAW.replace("ordered_at >", "ordered_at >="), schema="ci")
+        both = [("orders:amount", "redefined", False), ("orders:last_status", "redefined", False)]
+        assert told(changes(tmp_path, filtered, self.project(again=False))) == both, "neither run had that filter in its SQL"
+
+    def test_is_redefined_by_what_it_reads(self, tmp_path: Path) -> None:
+        def project(again: bool, cents: str) -> list[dict[str, Any]]:
+            sql = f'select customer_id, ordered_at, {cents} as cents, status from "warehouse"."raw"."orders"'
+            base = model("base", compiled_code=sql, depends_on={"nodes": ["source.shop.raw.orders"]}, columns={}, checksum=of(sql))
+            orders, staged, view = self.project(again=again, raw=self.RAW.replace("source('raw', 'orders')", "ref('base')"))
+            staged["compiled_code"] = staged["compiled_code"].replace("{{ ref('base') }}", '"warehouse"."main"."base"')
+            return [orders, base, {**staged, "depends_on": {"nodes": ["model.shop.base"]}}, view]
+
+        assert changes(tmp_path, project(False, "c"), project(True, "c")).views == ()
+        assert told(changes(tmp_path, project(False, "d"), project(True, "c"))) == [("orders:amount", "redefined", False)]
+
+    def test_is_redefined_by_a_macro_of_the_project(self, tmp_path: Path) -> None:
+        raw = self.RAW.replace("cents / 100", "{{ cents() }}")
+
+        def at(name: str, again: bool, macro: str) -> State:
+            text = {"macro_sql": macro, "name": "cents", "package_name": "shop", "unique_id": "macro.shop.cents"}
+            content = manifest(*self.project(again=again, raw=raw, macro=macro), macros={"macro.shop.cents": text})
+            return State.of(read_manifest(write_manifest(tmp_path / f"{name}.json", content)), FeatureViewDefaults(), None)
+
+        assert compare(at("a", True, "cents / 100"), at("b", False, "cents / 100"), {}).views == ()
+        assert ("orders:amount", "redefined", False) in told(compare(at("a", True, "cents / 100"), at("b", False, "cents / 99"), {}))
 
 
 class TestOnDemand:
