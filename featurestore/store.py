@@ -499,7 +499,7 @@ class FeatureStore:
             examples: how many values of each kind are kept for each feature.
 
         Of each feature the report has how many values were `between` two materializations: stale, and as they should be. Raises
-        RequestError where there is no log.
+        RequestError where there is no log, or nothing of it is left to compare.
         """
         from featurestore.audit.served import ServedAudit
         from featurestore.audit.served_log import ServedLines
@@ -507,7 +507,7 @@ class FeatureStore:
         lines = ServedLines(Path(log), self.settings.project, None if since is None else _instant("since", since))
         chosen = {view.name: view for view in self.registry.select(select, exclude)}
         left_out = [view.name for view in self.registry.views if view.name not in chosen]
-        return ServedAudit(self._warehouse, chosen, examples).run(lines, left_out=left_out)
+        return ServedAudit(self._warehouse, chosen, examples).run(lines, at=self._clock(), left_out=left_out)
 
     def changes_since(self, artifacts: str | Path) -> ProjectChanges:
         """What the project as it is does to the features of another state of it, and to whoever uses them.

@@ -27,19 +27,24 @@ def to_arrow(report: AuditReport) -> pa.Table:
 
 
 def to_prometheus(report: AuditReport) -> str:
-    """The same as gauges, and of each view whether online and offline agree."""
+    """The same as gauges, and of each view whether online and offline agree. Their label `of` tells what is online from what was served."""
     lines = [
         "# HELP featurestore_audit_values Values by how the online answer compares with training's.",
         "# TYPE featurestore_audit_values gauge",
     ]
+    of = f'of="{"online" if report.served is None else "served"}"'
     for view in report.views:
         for each in view.features:
-            labels = f'feature_view="{_label(each.reference.view)}",feature="{_label(each.reference.feature)}"'
-            lines += [f'featurestore_audit_values{{{labels},outcome="{of.value}"}} {count}' for of, count in each.counts.items()]
+            labels = f'{of},feature_view="{_label(each.reference.view)}",feature="{_label(each.reference.feature)}"'
+            lines += [f'featurestore_audit_values{{{labels},outcome="{outcome.value}"}} {count}' for outcome, count in each.counts.items()]
     lines += ["# HELP featurestore_audit_agrees Whether online and offline say the same.", "# TYPE featurestore_audit_agrees gauge"]
-    lines += [f'featurestore_audit_agrees{{feature_view="{_label(view.view)}"}} {int(view.agrees)}' for view in report.views]
+    lines += [f'featurestore_audit_agrees{{{of},feature_view="{_label(view.view)}"}} {int(view.agrees)}' for view in report.views]
     lines += ["# HELP featurestore_audit_timestamp_seconds When it was audited.", "# TYPE featurestore_audit_timestamp_seconds gauge"]
-    lines += [f"featurestore_audit_timestamp_seconds {report.at.timestamp()}"]
+    lines += [f"featurestore_audit_timestamp_seconds{{{of}}} {report.at.timestamp()}"]
+    if report.served is not None:
+        lines += ["# HELP featurestore_audit_unreadable_lines Lines of the log that could not be read."]
+        lines += ["# TYPE featurestore_audit_unreadable_lines gauge"]
+        lines += [f"featurestore_audit_unreadable_lines{{{of}}} {report.served.log.unreadable}"]
     return "\n".join(lines) + "\n"
 
 

@@ -29,6 +29,7 @@ from featurestore.warehouse.base import Warehouse
 
 from .keys import OnlineKeys, keys_never_seen, spine_of_warehouse
 from .outcomes import Answers, FeatureAudit, Tally
+from .served_log import LinesRead
 from .training import answered, asked_at, row_times, training_answers
 
 ATTEMPTS = 3
@@ -57,15 +58,28 @@ class ViewAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedPart:
+    """What an audit of served values is about."""
+
+    since: datetime
+    """The first instant that something was asked at."""
+
+    until: datetime
+    """The last one."""
+
+    log: LinesRead
+
+
+@dataclass(frozen=True, slots=True)
 class AuditReport:
     """What an audit found."""
 
     at: datetime
-    """The instant that both sides were asked about; of a log, the last one."""
+    """The instant that both sides were asked about; of a log, when it was audited."""
 
     views: tuple[ViewAudit, ...]
-    since: datetime | None = None
-    """Of a log: the first instant that something was asked at."""
+    served: ServedPart | None = None
+    """What of a log was compared. None: what is online was."""
 
     @property
     def agrees(self) -> bool:

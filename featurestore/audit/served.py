@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
-from featurestore.errors import EntityKeyError
 from featurestore.materialize.drift import keys_in_words
 from featurestore.registry.definitions import Feature, FeatureReference, FeatureView, LateData
 from featurestore.registry.expressions import Expression, Operation
@@ -28,12 +27,10 @@ from featurestore.training.digest import moved
 from featurestore.warehouse.base import Warehouse
 
 from .outcomes import Example, FeatureAudit, Outcome
-from .run import AuditReport, ViewAudit
+from .run import AuditReport, ServedPart, ViewAudit
 from .served_log import ServedLines, ServedTable, declared
 from .served_outcomes import Kind, Said, ServedValue, judged
 from .training import answered, asked_at, row_times, training_answers
-
-_BEGINNING = datetime(1, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass
@@ -84,19 +81,28 @@ class ServedAudit:
     examples: int
     _found: dict[str, _View] = field(default_factory=dict)
 
-    def run(self, lines: ServedLines, *, left_out: Iterable[str] = ()) -> AuditReport:
-        """Audit those lines. Args: left_out: names of views that are in the project, and not compared."""
+    def run(self, lines: ServedLines, *, at: datetime, left_out: Iterable[str] = ()) -> AuditReport:
+        """Audit those lines.
+
+        Args:
+            at: the present instant.
+            left_out: names of views that are in the project, and not compared.
+
+        Raises RequestError where nothing is left to compare.
+        """
         asked: list[datetime] = []
         skipped = frozenset(left_out)
         for table in lines.tables():
             if table.logged.feature_view not in skipped and len(table):
                 asked += (min(table.asked_at), max(table.asked_at))
                 self._table(table)
+        if not asked:
+            raise lines.nothing_compared()
         views = tuple(
             ViewAudit(name, of.rows, tuple(each.result() for each in of.features.values()), tuple(of.drift), of.materialized_at)
             for name, of in sorted(self._found.items())
         )
-        return AuditReport(max(asked, default=_BEGINNING), views, min(asked, default=None))
+        return AuditReport(as_utc(at), views, ServedPart(min(asked), max(asked), lines.read))
 
     def _table(self, table: ServedTable) -> None:
         name = table.logged.feature_view
@@ -114,12 +120,7 @@ class ServedAudit:
         found.materialized_at = max(known, default=None)
         features = self._comparable(view, table, found)
         if features:
-            try:
-                keys = table.keys(view.join_keys)
-            except EntityKeyError as error:
-                found.drift[str(error)] = None
-                return
-            _Comparison(self.warehouse, view, features, table, keys).count(found.features)
+            _Comparison(self.warehouse, view, features, table).count(found.features)
 
     def _comparable(self, view: FeatureView, table: ServedTable, found: _View) -> list[Feature]:
         """The features that were served as the project declares them."""
@@ -161,7 +162,6 @@ class _Comparison:
     view: FeatureView
     features: Sequence[Feature]
     table: ServedTable
-    keys: pa.Table
 
     def count(self, counted: Mapping[str, _Counted]) -> None:
         """Count the outcomes of each feature."""
@@ -177,7 +177,7 @@ class _Comparison:
         for feature in self.features:
             # What is worked out of the instant of the request is another value at any other one.
             timed = feature.on_demand is not None and _reads_clock(feature.on_demand.tree)
-            served = self.table.feature(feature.name, feature.value_type)
+            served = self.table.values[feature.name]
             for place, row in enumerate(rows):
                 if not now.differs[feature.name][row]:
                     continue
@@ -201,10 +201,7 @@ class _Comparison:
         if view.aggregated:
             then = self._known_then(rows, materialized)
             return then, then, then
-        began = [
-            min(time + view.available_after, at) if (time := table.event_timestamps[row]) is not None else at
-            for row, at in zip(rows, asked, strict=True)
-        ]
+        began = [_began(table.event_timestamps[row], view, at) for row, at in zip(rows, asked, strict=True)]
         as_known = replace(view, late_data=LateData.AS_KNOWN) if view.created_timestamp else view
         return (
             self._training(replace(view, ttl=None), rows, asked),
@@ -226,12 +223,12 @@ class _Comparison:
 
     def _training(self, view: FeatureView, rows: Sequence[int], instants: Sequence[datetime]) -> _Answer:
         chosen = pa.array(rows, pa.int64())
-        spine = self.keys.take(chosen)
+        spine = self.table.keys.take(chosen)
         moments = pa.array([as_utc(at).replace(tzinfo=None) for at in instants], pa.timestamp("us"))
         spine = spine.append_column(asked_at(view), moments)
-        for name, kind in {name: kind for feature in self.features for name, kind in _needed(feature).items()}.items():
+        for name in dict.fromkeys(name for feature in self.features for name in _needed(feature)):
             if name not in spine.column_names:
-                spine = spine.append_column(name, self.table.input(name, kind).take(chosen))
+                spine = spine.append_column(name, self.table.inputs[name].take(chosen))
         features = [view.feature(feature.name) or feature for feature in self.features]
         batches = list(training_answers(self.warehouse, view, features, spine))
         there: list[bool] = []
@@ -240,7 +237,7 @@ class _Comparison:
             there += answered(view, self.features, batch).to_pylist()
             times += row_times(view, batch) or [None] * batch.num_rows
         values = {feature.name: _whole(batches, feature.name) for feature in self.features}
-        served = {feature.name: self.table.feature(feature.name, feature.value_type).take(chosen) for feature in self.features}
+        served = {feature.name: self.table.values[feature.name].take(chosen) for feature in self.features}
         return _Answer(there, times, values, {name: moved(served[name], of).to_pylist() for name, of in values.items()})
 
     def _nothing(self, then: _Answer, feature: Feature, place: int, row: int) -> bool:
@@ -248,10 +245,15 @@ class _Comparison:
         return self.view.aggregated and self.table.statuses[row] is not None and then.values[feature.name][place].as_py() in (None, 0)
 
     def _example(self, outcome: Outcome, served: Any, now: _Answer, feature: Feature, row: int) -> Example:
-        keys = {name: self.keys.column(name)[row].as_py() for name in self.keys.column_names}
+        keys = {name: self.table.keys.column(name)[row].as_py() for name in self.table.keys.column_names}
         times = (self.table.event_timestamps[row], now.times[row])
         when = (self.table.asked_at[row], self.table.materialized_at[row])
         return Example(keys, outcome, served.as_py(), now.values[feature.name][row].as_py(), *times, *when)
+
+
+def _began(row_time: datetime | None, view: FeatureView, asked: datetime) -> datetime:
+    """From which instant on the row that was served counts, at the latest when it was asked for."""
+    return asked if row_time is None or asked - row_time <= view.available_after else row_time + view.available_after
 
 
 def _known_by(view: FeatureView, at: datetime, dialect: str) -> FeatureView:

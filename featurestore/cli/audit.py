@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,16 +66,14 @@ def audit(
         else:
             most = None if everything else sample or SAMPLE
             report = store.audit(select or (), exclude or (), at=at, sample=most, examples=examples)
-    if prometheus is not None:
-        from featurestore.audit.report import to_prometheus
-
-        partial = prometheus.with_name(f"{prometheus.name}.new")
-        partial.write_text(to_prometheus(report), encoding="utf-8")
-        partial.replace(prometheus)
     if as_json:
         write_json(_document(report))
     else:
         _print(report)
+    if report.served is not None and report.served.log.unreadable:
+        note(f"{report.served.log.unreadable:,} lines of {served} could not be read, and were left out")
+    if prometheus is not None:
+        _write_prometheus(report, prometheus)
     if not report.agrees:
         sys.exit(DISAGREES)
 
@@ -98,6 +97,18 @@ def _since(said: str | None) -> str | datetime | None:
         return said
 
 
+def _write_prometheus(report: AuditReport, path: Path) -> None:
+    """Replace that file at once, so that a collector never reads a part. Raises RequestError."""
+    from featurestore.audit.report import to_prometheus
+
+    try:
+        partial = path.with_name(f"{path.name}.new")
+        partial.write_text(to_prometheus(report), encoding="utf-8")
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"--prometheus {path}: cannot be written: {error}.") from None
+
+
 def _print(report: AuditReport) -> None:
     from featurestore.audit.outcomes import Outcome
 
@@ -115,10 +126,11 @@ def _print(report: AuditReport) -> None:
                 note(f"{each.reference}: {each.between:,} of {stale:,} stale values were those of the last materialization before")
     keys = sum(view.keys for view in report.views)
     verdict = "online and offline say the same" if report.agrees else "online and offline DIFFER"
-    if report.since is None:
+    if report.served is None:
         note(f"{verdict}: {keys:,} entity keys of {len(report.views)} feature views at {cell(report.at)}")
     else:
-        note(f"{verdict}: {keys:,} served rows of {len(report.views)} feature views from {cell(report.since)} to {cell(report.at)}")
+        when = f"from {cell(report.served.since)} to {cell(report.served.until)}"
+        note(f"{verdict}: {keys:,} served rows of {len(report.views)} feature views {when}")
 
 
 def _sentence(of: FeatureAudit, example: Example) -> str:
@@ -137,7 +149,9 @@ def _value(value: object, event_timestamp: datetime | None) -> str:
 
 def _document(report: AuditReport) -> dict[str, object]:
     document = {"at": report.at, "agrees": report.agrees, "views": [_view_document(view) for view in report.views]}
-    return document if report.since is None else {"since": report.since, **document}
+    if report.served is None:
+        return document
+    return {"since": report.served.since, "until": report.served.until, **document, "log": asdict(report.served.log)}
 
 
 def _view_document(view: ViewAudit) -> dict[str, object]:

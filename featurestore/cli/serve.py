@@ -33,7 +33,7 @@ def serve(
     ] = None,
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="No line of JSON on stdout for each request.")] = False,
     served_log: Annotated[
-        str | None, typer.Option(help="The folder where a part of the served values is logged, for fsdbt audit --served.")
+        str | None, typer.Option(help="The folder, from here, where a part of the served values is logged, for fsdbt audit --served.")
     ] = None,
     served_log_rate: Annotated[
         float | None, typer.Option(help="The part of the requests that is logged, from 0 to 1.  [default: 0.01]")
@@ -66,7 +66,7 @@ def serve(
     said["access_log"] = False if no_access_log else None
     said["online_store"] = online_store or os.environ.get("FSDBT_ONLINE_STORE")
     said["project"] = project or os.environ.get("FSDBT_PROJECT")
-    said["served_log"] = _absolute(served_log or os.environ.get("FSDBT_SERVED_LOG") or None)
+    said["served_log"] = served_log_folder(served_log, os.environ.get("FSDBT_SERVED_LOG"), project_dir)
     if not said["online_store"] or not said["project"]:
         of_the_project = _of_the_project(online_store, project, project_dir, profiles_dir, profile, target)
         said |= {name: value for name, value in of_the_project.items() if said.get(name) is None or name in ("online_store", "project")}
@@ -90,6 +90,10 @@ def _of_the_project(
     }
 
 
-def _absolute(folder: str | None) -> str | None:
-    """A folder that was named here, whatever folder the online store is relative to."""
-    return None if folder is None else str(Path(folder).resolve())
+def served_log_folder(flag: str | None, variable: str | None, project_dir: Path) -> str | None:
+    """The folder of the log by its whole path. As anywhere, the environment's is relative to the dbt project, where there is one."""
+    if flag:
+        return str(Path(flag).resolve())
+    if not variable:
+        return None
+    return str(Path(project_dir if (project_dir / "dbt_project.yml").is_file() else "", variable).resolve())

@@ -8,7 +8,7 @@
 Entity keys are spelled as in the online store, null where a join key was; values are in the forms of `json_values`, by which they are
 read back exactly. `statuses` says why a row has no values; null: every row has. `materialized_at` is what the view's watermark said at
 most a minute before; null: it was not known. Of what the request brought, only join keys and the inputs that features on demand were
-worked out from are logged; features on demand of a private model are left out, and so are their inputs.
+worked out from are logged. Nothing is of a model with `access: private`, which only its own project may read: a log is read by more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import compress
 from random import sample
 from typing import Any
 
@@ -93,7 +92,7 @@ class AnswerLog:
     def __init__(self, project: str, log: ServedLog) -> None:
         self._project, self._log = project, log
         self._materialized_at: Mapping[str, datetime] = {}
-        self._writers: dict[int, tuple[OnlineRequest, list[_PartWriter]]] = {}
+        self._writers: dict[int, tuple[OnlineRequest, list[_PartWriter | None]]] = {}
 
     def chosen(self) -> bool:
         """Whether this request is one that is logged."""
@@ -122,21 +121,20 @@ class AnswerLog:
         lines, start = [], 0
         for writer, view, positions in zip(self._writers_of(lookup.request), answer.parts, lookup.found_at, strict=True):
             stop = start + (count if positions is None else len(positions))
-            if writer.features:
+            if writer is not None:
                 lines.append(writer.line(by, lookup, view, lookup.keys[start:stop], positions, rows, now))
             start = stop
         return lines
 
-    def _writers_of(self, request: OnlineRequest) -> list[_PartWriter]:
+    def _writers_of(self, request: OnlineRequest) -> list[_PartWriter | None]:
+        """One for each feature view; None for a private one, of which nothing is logged."""
         kept = self._writers.get(id(request))
         if kept is None or kept[0] is not request:
             if len(self._writers) >= MOST_WRITERS_KEPT:
                 self._writers = {}
-            kept = (
-                request,
-                [_PartWriter(self._project, wanted, part) for wanted, part in zip(request.requested, request.parts, strict=True)],
-            )
-            self._writers[id(request)] = kept
+            parts = zip(request.requested, request.parts, strict=True)
+            writers = [None if wanted.view.access == PRIVATE else _PartWriter(self._project, wanted, part) for wanted, part in parts]
+            kept = self._writers[id(request)] = (request, writers)
         return kept[1]
 
 
@@ -145,20 +143,13 @@ class _PartWriter:
 
     def __init__(self, project: str, wanted: RequestedView, part: RequestedRows) -> None:
         self._project, self._space, self._view = project, part.space, wanted.view
-        logged = [feature.on_demand is None or wanted.view.access != PRIVATE for feature in wanted.features]
-        self._logged = logged
-        self.features = [Column(feature.name, feature.value_type) for feature in compress(wanted.features, logged)]
-        inputs = {
-            name: kind
-            for feature in compress(wanted.features, logged)
-            if feature.on_demand
-            for name, kind in feature.on_demand.inputs.items()
-        }
+        self._features = [Column(feature.name, feature.value_type) for feature in wanted.features]
+        inputs = {name: kind for feature in wanted.features if feature.on_demand for name, kind in feature.on_demand.inputs.items()}
         self._inputs = [Column(name, kind) for name, kind in inputs.items()]
         self._join_keys = {key.name: str(key.value_type) for key in wanted.view.join_keys}
-        self._types = {feature.name: str(feature.value_type) for feature in self.features}
+        self._types = {feature.name: str(feature.value_type) for feature in self._features}
         self._input_types = {name: str(kind) for name, kind in inputs.items()}
-        self._writer = ColumnWriter([*self.features, *self._inputs])
+        self._writer = ColumnWriter([*self._features, *self._inputs])
 
     def line(
         self,
@@ -180,12 +171,12 @@ class _PartWriter:
         texts = dict(zip(range(len(keys)) if positions is None else positions, keys, strict=True))
         start, end = len(self._space.prefix), len(self._space.suffix)
         times = answer.event_times()
-        columns: list[Sequence[Any]] = [[column[row] for row in rows] for column in compress(answer.columns, self._logged)]
+        columns: list[Sequence[Any]] = [[column[row] for row in rows] for column in answer.columns]
         brought = (lookup.inputs[each.name, each.value_type] for each in self._inputs)
         columns += [[values[row] for row in rows] for values in brought]
         self._writer.write(columns)
-        names = [column.name for column in (*self.features, *self._inputs)]
-        named, split = list(zip(names, columns, strict=True)), len(self.features)
+        names = [column.name for column in (*self._features, *self._inputs)]
+        named, split = list(zip(names, columns, strict=True)), len(self._features)
         return msgspec.json.encode(
             ServedValues(
                 asked_at=now,

@@ -266,8 +266,8 @@ class TestForMachines:
 
     def test_prometheus_is_told_by_outcome(self, project: HistoryProject) -> None:
         text = to_prometheus(audit(project))
-        assert 'featurestore_audit_values{feature_view="readings",feature="level",outcome="missing"} 0' in text
-        assert 'featurestore_audit_agrees{feature_view="readings"} 1' in text
+        assert 'featurestore_audit_values{of="online",feature_view="readings",feature="level",outcome="missing"} 0' in text
+        assert 'featurestore_audit_agrees{of="online",feature_view="readings"} 1' in text
 
 
 KINDS = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,10 @@ from history_project import PROJECT, HistoryProject, Row, at_hour
 from featurestore import OnlineFeatureStore, ServedLog
 from featurestore.arrow import arrow_type
 from featurestore.audit.outcomes import FeatureAudit, Outcome
+from featurestore.audit.report import to_prometheus
 from featurestore.audit.run import AuditReport
 from featurestore.audit.served import ServedAudit
-from featurestore.audit.served_log import ServedLines
+from featurestore.audit.served_log import LinesRead, ServedLines
 from featurestore.codec.encode import RowEncoder
 from featurestore.codec.layout import RowSchema, run_sequence
 from featurestore.errors import RequestError
@@ -56,6 +58,7 @@ READINGS = FeatureView(
 )
 SITE = "north, 50%"
 NOBODY = 99
+NOW = at_hour(100)
 
 
 def reading(sensor: int, hour: float, level: float | None = 0.1, **values: Any) -> Row:
@@ -102,7 +105,7 @@ def serve(project: HistoryProject, folder: Path, *hours: float, features: str = 
 
 def audit(project: HistoryProject, folder: Path, *, view: FeatureView | None = None, since: datetime | None = None) -> AuditReport:
     view = view or project.view
-    return ServedAudit(project.warehouse, {view.name: view}, 2).run(ServedLines(folder, PROJECT, since))
+    return ServedAudit(project.warehouse, {view.name: view}, 2).run(ServedLines(folder, PROJECT, since), at=NOW)
 
 
 def of_feature(report: AuditReport, feature: str = "level") -> FeatureAudit:
@@ -138,7 +141,13 @@ class TestWhereServingWasRight:
         assert report.agrees
         assert [found(report, feature.name) for feature in READINGS.features] == [{}] * len(READINGS.features)
         assert of_feature(report).counts[Outcome.EQUAL] == report.views[0].keys == 27
-        assert (report.since, report.at, report.views[0].watermark) == (at_hour(10), at_hour(30), at_hour(10))
+        assert report.served is not None
+        assert (report.served.since, report.served.until, report.at, report.views[0].watermark) == (
+            at_hour(10),
+            at_hour(30),
+            NOW,
+            at_hour(10),
+        )
 
     def test_rows_that_expire_meanwhile_expire_on_both_sides(self, project: HistoryProject, tmp_path: Path) -> None:
         serve(project, tmp_path / "log", 49, 50, 51)
@@ -147,16 +156,17 @@ class TestWhereServingWasRight:
     def test_what_was_asked_before_is_left_out(self, project: HistoryProject, tmp_path: Path) -> None:
         serve(project, tmp_path / "log", 10, 11, 12)
         assert audit(project, tmp_path / "log", since=at_hour(11)).views[0].keys == 18
-        assert audit(project, tmp_path / "log", since=at_hour(13)).views == ()
 
     def test_other_projects_and_the_torn_line_of_a_killed_process_are_left_out(self, project: HistoryProject, tmp_path: Path) -> None:
         serve(project, tmp_path / "log", 10)
         (file,) = (tmp_path / "log").iterdir()
         line = file.read_text()
         (tmp_path / "log" / "other.jsonl").write_text(line.replace('"lawful"', '"another"') + line[:100])
-        lines = ServedLines(tmp_path / "log", PROJECT)
-        report = ServedAudit(project.warehouse, {"readings": project.view}, 2).run(lines)
-        assert (report.agrees, report.views[0].keys, lines.unreadable) == (True, 9, 1)
+        report = audit(project, tmp_path / "log")
+        assert (report.agrees, report.views[0].keys, report.served and report.served.log) == (True, 9, LinesRead(2, 1, 1, 1, 0))
+        text = to_prometheus(report)
+        assert 'featurestore_audit_agrees{of="served",feature_view="readings"} 1' in text
+        assert 'featurestore_audit_unreadable_lines{of="served"} 1' in text
 
 
 class TestBetweenTwoMaterializations:
@@ -265,7 +275,7 @@ class TestPlantedFaults:
         serve(project, tmp_path / "log", 12)
         fewer = audit(project, tmp_path / "log", view=replace(project.view, features=project.view.features[1:]))
         assert fewer.views[0].drift == ("level was served, and the project has it no more",)
-        gone = ServedAudit(project.warehouse, {}, 2).run(ServedLines(tmp_path / "log", PROJECT))
+        gone = ServedAudit(project.warehouse, {}, 2).run(ServedLines(tmp_path / "log", PROJECT), at=NOW)
         assert (gone.agrees, gone.views[0].drift) == (False, ("readings was served, and the project has it no more",))
         keys = (Entity("sensor", (Column("sensor_id", STRING), Column("site", STRING))),)
         (drift,) = audit(project, tmp_path / "log", view=replace(project.view, entities=keys)).views[0].drift
@@ -274,6 +284,128 @@ class TestPlantedFaults:
     def test_no_log_is_an_error(self, project: HistoryProject, tmp_path: Path) -> None:
         with pytest.raises(RequestError, match=r"holds no log of served values: there is no file named \*.jsonl"):
             audit(project, tmp_path)
+
+
+class TestNothingToCompare:
+    """That nothing differs of nothing is no answer."""
+
+    def test_what_is_there_is_said(self, project: HistoryProject, tmp_path: Path) -> None:
+        serve(project, tmp_path / "log", 10)
+        (file,) = (tmp_path / "log").iterdir()
+        line = file.read_text()
+        file.write_text(line + line.replace('"lawful"', '"another"') + "no line\n")
+        with pytest.raises(RequestError, match=r"^Nothing was compared") as raised:
+            audit(project, tmp_path / "log", since=at_hour(13))
+        assert "Lines of the 1 files" in str(raised.value)
+        assert "1 could not be read, 1 of other projects than 'lawful', 1 of what was asked before 2024" in str(raised.value)
+
+    @pytest.mark.parametrize("text", ["", "no line\n\n[]\n", "null"])
+    def test_of_lines_that_are_none_too(self, project: HistoryProject, tmp_path: Path, text: str) -> None:
+        (tmp_path / "a.jsonl").write_text(text)
+        with pytest.raises(RequestError, match=r"^Nothing was compared"):
+            audit(project, tmp_path / "a.jsonl")
+
+    def test_of_views_that_were_not_chosen_too(self, project: HistoryProject, tmp_path: Path) -> None:
+        serve(project, tmp_path / "log", 10)
+        with pytest.raises(RequestError, match="1 of feature views that were not chosen"):
+            ServedAudit(project.warehouse, {}, 2).run(ServedLines(tmp_path / "log", PROJECT), at=NOW, left_out=["readings"])
+
+    def test_a_folder_that_is_named_as_a_file_of_a_log_is_none(self, project: HistoryProject, tmp_path: Path) -> None:
+        (tmp_path / "log" / "x.jsonl").mkdir(parents=True)
+        with pytest.raises(RequestError, match="there is no file named"):
+            audit(project, tmp_path / "log")
+
+
+def _in_values(feature: str, value: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda line: line["values"][feature].__setitem__(0, value)
+
+
+BROKEN: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a decimal that is none": _in_values("price", "abc"),
+    "a decimal of more digits": _in_values("price", "123456789.0001"),
+    "a day that is none": _in_values("checked_at", "2026-99-99T00:00:00Z"),
+    "an integer that is too large": _in_values("number", 2**80),
+    "an integer with a fraction": _in_values("number", 0.5),
+    "a truth for an integer": _in_values("number", True),
+    "an integer for a truth": lambda line: (line["features"].update(ok="boolean"), line["values"].update(ok=[1] * 9)),
+    "a truth for a float": _in_values("level", True),
+    "an object for an integer": _in_values("number", {"a": 1}),
+    "a text for a float": _in_values("level", "much"),
+    "a text in a list": _in_values("vector", ["much"]),
+    "a key that is none": lambda line: line["entity_keys"].__setitem__(0, "abc,north"),
+    "a key that is too large": lambda line: line["entity_keys"].__setitem__(0, f"{2**80},north"),
+    "a key of fewer parts": lambda line: line["entity_keys"].__setitem__(0, "1"),
+    "no values of a feature": lambda line: line["values"].pop("level"),
+    "values of a feature that is not named": lambda line: line["features"].pop("level"),
+    "an input without a value": lambda line: line["inputs"].update(basket="int64"),
+    "an input that is none": lambda line: (line["inputs"].update(basket="int64"), line["input_values"].update(basket=["zz"] * 9)),
+    "no features": lambda line: line.update(features={}, values={}),
+    "a type that is none": lambda line: line["features"].update(level="wibble(3"),
+    "a value too few": lambda line: line["values"]["level"].pop(),
+    "a value too many": lambda line: line["values"]["level"].append(0.5),
+    "event timestamps too few": lambda line: line.update(event_timestamps=[]),
+    "statuses too few": lambda line: line.update(statuses=["NOT_FOUND"]),
+    "a status that is none": lambda line: line.update(statuses=["WHAT"] * 9),
+    "an instant before all time": lambda line: line.update(asked_at="0001-01-01T00:00:00+14:00"),
+    "a materialization before all time": lambda line: line.update(materialized_at="0001-01-01T00:00:00Z"),
+    "lists without an end": lambda line: line["values"].update(level=json.loads("[" * 900 + "]" * 900)),
+}
+
+
+class TestBrokenLines:
+    def test_one_costs_no_other_line(self, project: HistoryProject, tmp_path: Path) -> None:
+        serve(project, tmp_path / "log", 10, 11)
+        (file,) = (tmp_path / "log").iterdir()
+        first, second = file.read_text().splitlines()
+        broken = []
+        for kind, do in BROKEN.items():
+            line = json.loads(first)
+            do(line)
+            broken.append(json.dumps(line))
+            file.write_text("\n".join([first, broken[-1], second]))
+            lines = ServedLines(tmp_path / "log", PROJECT)
+            assert (sum(map(len, lines.tables())), lines.read) == (18, LinesRead(1, 2, 1, 0, 0)), kind
+        file.write_text("\n".join([first, *broken, second]))
+        report = audit(project, tmp_path / "log")
+        assert (report.agrees, report.views[0].keys, report.served and report.served.log.unreadable) == (True, 18, len(BROKEN))
+
+    def test_one_that_is_too_long_is_not_held(self, project: HistoryProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        serve(project, tmp_path / "log", 10)
+        (file,) = (tmp_path / "log").iterdir()
+        line = file.read_text()
+        limit = len(line.encode())
+        monkeypatch.setattr("featurestore.audit.served_log.MOST_LINE_BYTES", limit)
+        file.write_text("".join([line, "x" * limit, line, "x" * (2 * limit - 1) + "\n", line]))
+        log = audit(project, tmp_path / "log").served
+        assert log is not None
+        assert log.log == LinesRead(1, 2, 2, 0, 0)
+
+
+class TestWhatWaits:
+    def logged(self, project: HistoryProject, folder: Path) -> int:
+        """Four kinds of lines, one by one. Returns the length of one."""
+        serve(project, folder, 10, 11)
+        (file,) = folder.iterdir()
+        lines = [
+            line.replace('"readings"', f'"readings{number}"') for line in file.read_text().splitlines(keepends=True) for number in range(4)
+        ]
+        file.write_text("".join(lines))
+        return len(lines[0].encode())
+
+    def test_the_order_of_features_makes_no_kind_of_its_own(self, project: HistoryProject, tmp_path: Path) -> None:
+        serve(project, tmp_path / "log", 10)
+        (file,) = (tmp_path / "log").iterdir()
+        line = json.loads(file.read_text())
+        turned = line | {"features": dict(reversed(line["features"].items()))}
+        file.write_text(f"{json.dumps(line)}\n{json.dumps(turned)}\n")
+        assert [len(table) for table in ServedLines(tmp_path / "log", PROJECT).tables()] == [18]
+
+    def test_little_of_all_kinds_waits(self, project: HistoryProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        length = self.logged(project, tmp_path / "log")
+        whole = [len(table) for table in ServedLines(tmp_path / "log", PROJECT).tables()]
+        monkeypatch.setattr("featurestore.audit.served_log.MOST_WAITING_BYTES", 3 * length)
+        bounded = [len(table) for table in ServedLines(tmp_path / "log", PROJECT).tables()]
+        assert (whole, sum(bounded), max(bounded)) == ([18] * 4, 72, 9)
 
 
 WINDOWS = replace(

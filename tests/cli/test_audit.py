@@ -14,7 +14,7 @@ def test_after_materialize_both_sides_agree_until_a_row_is_lost(shop: Path) -> N
     agreed = fsdbt(shop, "audit", "--prometheus", "audit.prom", check=True)
     assert agreed.stdout.splitlines()[0].split() == ["feature", "equal", "different", "missing", "extra", "stale", "expired"]
     assert "online and offline say the same" in agreed.stderr
-    assert 'featurestore_audit_agrees{feature_view="customer_orders"} 1' in (shop / "audit.prom").read_text(encoding="utf-8")
+    assert 'featurestore_audit_agrees{of="online",feature_view="customer_orders"} 1' in (shop / "audit.prom").read_text(encoding="utf-8")
     with sqlite3.connect(next(shop.glob("**/*online*.db"))) as connection:
         assert connection.execute("DELETE FROM rows WHERE CAST(key AS TEXT) LIKE '%:1}:customer_orders'").rowcount == 1
     lost = fsdbt(shop, "audit", "--all", "--json")
@@ -48,13 +48,22 @@ def test_what_was_served_is_compared_with_training_at_the_instants_when_it_was(s
     (file,) = (shop / "served").iterdir()
     text = file.read_text(encoding="utf-8")
     assert "20.25" in text
-    file.write_text(text.replace("20.25", "20.24"), encoding="utf-8")
+    file.write_text(text.replace("20.25", "20.24") + text[:50], encoding="utf-8")
     shifted = fsdbt(shop, "audit", "--served", "served", "--json")
     assert shifted.returncode == 7
-    (orders,) = json.loads(shifted.stdout)["views"]
+    assert "1 lines of served could not be read" in shifted.stderr
+    document = json.loads(shifted.stdout)
+    assert document["log"] == {"files": 1, "lines": 1, "unreadable": 1, "other_projects": 0, "before_since": 0}
+    assert document["since"] == document["until"] < document["at"]
+    (orders,) = document["views"]
     (example,) = orders["features"][0]["examples"]
     assert (example["outcome"], example["online"], example["offline"]) == ("different", "20.24", "20.25")
     assert (example["asked_at"] > example["materialized_at"], orders["agrees"]) == (True, False)
+    nothing = fsdbt(shop, "audit", "--served", "served", "--since", "2100-01-01")
+    assert (nothing.returncode, "Nothing was compared" in nothing.stderr) == (2, True)
+    unwritten = fsdbt(shop, "audit", "--served", "served", "--prometheus", "nowhere/audit.prom")
+    assert (unwritten.returncode, "--prometheus nowhere/audit.prom: cannot be written" in unwritten.stderr) == (2, True)
+    assert "DIFFER" in unwritten.stderr
 
 
 def test_options_of_the_other_kind_of_audit_are_refused(shop: Path) -> None:

@@ -91,7 +91,9 @@ def test_the_log_can_be_left_out(shop: Shop):
 
 
 def test_served_values_are_logged_and_counted(shop: Shop, tmp_path: Path):
-    with FeatureServer(shop.url, "shop", "--served-log", str(tmp_path / "served"), "--served-log-rate", "1") as running:
+    (tmp_path / "dbt_project.yml").touch()
+    in_the_project = {"FSDBT_SERVED_LOG": "served", "FSDBT_SERVED_LOG_RATE": "1", "DBT_PROJECT_DIR": str(tmp_path)}
+    with FeatureServer(shop.url, "shop", **in_the_project) as running:
         for key in (1, 9):
             running.client.post("/v1/features", json={"features": "churn", "rows": [{"customer_id": key}]})
         deadline = time.monotonic() + 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 from published_shop import NOON, ORDERS, PROFILE, Shop
 
 from featurestore import AsyncOnlineFeatureStore, ServedLog
+from featurestore.cli.serve import served_log_folder
 from featurestore.codec.versions import watermark_document_name
 from featurestore.errors import SettingsError
+from featurestore.registry.registry import PRIVATE
 from featurestore.serving.served_values import MOST_ROWS, ServedValues
 
 BOTH = ["orders:*", "profile:city"]
@@ -63,6 +66,12 @@ def test_a_line_says_what_a_view_answered_to_whom_and_by_what(shop: Shop, tmp_pa
     assert "secret" not in next((tmp_path / "log").iterdir()).read_text()
 
 
+def test_nothing_is_of_a_private_model(shop: Shop, tmp_path: Path) -> None:
+    shop.publish(replace(ORDERS, access=PRIVATE), PROFILE)
+    (profile,) = logged(shop, tmp_path / "log", [{"customer_id": 1}])
+    assert (profile.feature_view, profile.entity_keys, profile.values) == ("profile", ["1"], {"city": ["Rīga"]})
+
+
 async def test_asyncio_logs_the_same(shop: Shop, tmp_path: Path) -> None:
     materialized(shop, "orders", NOON)
     rows = [{"customer_id": 1}, {"customer_id": 9}]
@@ -105,6 +114,18 @@ def test_a_watermark_that_cannot_be_read_is_none(shop: Shop, tmp_path: Path) -> 
     shop.store.write_documents("shop", {watermark_document_name("orders"): b"[]"})
     orders, _ = logged(shop, tmp_path / "log", [{"customer_id": 1}])
     assert orders.materialized_at is None
+
+
+def test_a_server_logs_to_a_folder_of_the_project_or_to_that_of_its_flag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, project = tmp_path / "here", tmp_path / "project"
+    here.mkdir()
+    project.mkdir()
+    monkeypatch.chdir(here)
+    assert served_log_folder(None, "served", project) == str(here / "served"), "there is no dbt project"
+    (project / "dbt_project.yml").touch()
+    assert served_log_folder(None, "served", project) == str(project / "served")
+    assert served_log_folder("served", "other", project) == str(here / "served")
+    assert served_log_folder(None, "", project) is None
 
 
 class TestTheSink:
