@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from hashlib import blake2b
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -60,7 +61,9 @@ class OnlineKeys:
 
     Args:
         scanned: the full keys, as `OnlineStore.scan` gives them.
-        sample: how many at most. None: all of them.
+        sample: how many at most: those whose BLAKE2b digests are the least. So each key is as likely as any other, in whatever order a
+            store gives them and however often, and the next sample of the same keys is the same. All keys are gone over for it. It is
+            the bottom-k sample of Cohen and Kaplan, 2007. None: all of them.
     """
 
     def __init__(self, view: FeatureView, space: KeySpace, scanned: Iterator[list[bytes]], sample: int | None) -> None:
@@ -70,18 +73,22 @@ class OnlineKeys:
 
     def tables(self) -> Iterator[pa.Table]:
         """Tables of bounded size, one column per join key. Some keys may come twice while rows are written and removed."""
-        taken = 0
-        for keys in self._parts():
-            if self._sample is not None:
-                keys = keys[: self._sample - taken]
-            taken += len(keys)
+        scanned = self._scanned if self._sample is None else self._chosen(self._sample)
+        for keys in self._parts(scanned):
             yield self._table(keys)
-            if taken == self._sample:
-                return
 
-    def _parts(self) -> Iterator[list[bytes]]:
-        waiting: dict[bytes, None] = {}
+    def _chosen(self, most: int) -> Iterator[list[bytes]]:
+        kept: dict[bytes, bytes] = {}
         for keys in self._scanned:
+            kept.update((blake2b(key, digest_size=16).digest(), key) for key in keys)
+            if len(kept) > 2 * most + KEYS_AT_ONCE:
+                kept = dict(sorted(kept.items())[:most])
+        chosen = [key for _, key in sorted(kept.items())[:most]]
+        yield from (chosen[first : first + KEYS_AT_ONCE] for first in range(0, len(chosen), KEYS_AT_ONCE))
+
+    def _parts(self, scanned: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+        waiting: dict[bytes, None] = {}
+        for keys in scanned:
             waiting.update(dict.fromkeys(keys))
             if len(waiting) >= KEYS_AT_ONCE:
                 yield list(waiting)

@@ -59,6 +59,8 @@ def audit(
     target: Target = None,
 ) -> None:
     """Compare what the online store answers with what training says at the same instant; exit code 7 where they differ."""
+    if everything and sample is not None:
+        raise RequestError("--all takes all entity keys, and --sample some of them: leave one out.")
     _refuse_together(served, since, at=at is not None, sample=sample is not None, all=everything)
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         if served is not None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from featurestore.errors import RequestError
+
 from .options import (
     PROJECT_DIR,
     AsJson,
@@ -25,6 +27,7 @@ from .output import note, write_json, write_table
 if TYPE_CHECKING:
     from featurestore.profile.statistics import FeatureProfile, ProfileReport
 
+SAMPLE = 10_000
 DRIFTED = 11
 """The exit code where values are further apart than the project allows."""
 
@@ -40,7 +43,9 @@ def profile(
     ] = None,
     against_start: Annotated[str | None, typer.Option("--against-start", help="Compare with the rows from that instant on.")] = None,
     against_end: Annotated[str | None, typer.Option("--against-end", help="Compare with the rows before that instant.")] = None,
-    sample: Annotated[int, typer.Option("--sample", min=0, help="Of --online: entity keys of each view. 0: all.")] = 10_000,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=0, help="Of --online: entity keys of each view. 0: all.  [default: 10000]")
+    ] = None,
     table: Annotated[str | None, typer.Option("--table", help="Add a row for each feature to that table of the warehouse.")] = None,
     as_json: AsJson = False,
     online_store: OnlineStoreUrl = None,
@@ -50,6 +55,8 @@ def profile(
     target: Target = None,
 ) -> None:
     """Show statistics of features and, compared with other values of them, how far they drifted; exit code 11 past a limit of `drift`."""
+    if sample is not None and not online:
+        raise RequestError("--sample is of what is online: rows of the warehouse are profiled all of them. Say --online, or leave it out.")
     with open_feature_store(project_dir, profiles_dir, profile, target, online_store) as store:
         report = store.profile(
             select or (),
@@ -60,7 +67,7 @@ def profile(
             against=against,
             against_start=against_start,
             against_end=against_end,
-            sample=sample or None,
+            sample=(SAMPLE if sample is None else sample) or None,
             table=table,
         )
     if as_json:

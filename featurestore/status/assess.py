@@ -159,7 +159,8 @@ def _rows(known: Known, now: datetime) -> RowsOnline | None:
 def _concerns(status: ViewStatus, max_lag: timedelta | None) -> Iterator[Concern]:
     known = status.known
     if known.watermark is None:
-        yield Concern(Level.ERROR, "it was never published; run `fsdbt materialize`")
+        remedy = "; run `fsdbt materialize`" if known.in_warehouse else ""
+        yield Concern(Level.ERROR, f"it was never published{remedy}")
     if not known.in_warehouse:
         yield Concern(Level.ERROR, f"{known.view.relation} is not in the warehouse; run `dbt build`")
     yield from _of_runs(known)
@@ -182,7 +183,7 @@ def _of_runs(known: Known) -> Iterator[Concern]:
         yield Concern(Level.WARN, f"the last dbt run is not published: {planned.reason}")
     elif last is not None and last.outcome == "held back" and planned is None:
         yield Concern(Level.WARN, f"the last run published nothing of it: {last.reason}")
-    if isinstance(planned, Task) and known.watermark is not None and known.publishing is None:
+    if isinstance(planned, Task) and known.watermark is not None and known.publishing is None and known.in_warehouse:
         yield Concern(Level.WARN, f"what dbt built is not online yet ({planned.reason}); run `fsdbt materialize`")
 
 

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from featurestore.codec.keys import key_space
 from featurestore.dbt.freshness import Promise, SourceFreshness
-from featurestore.materialize.drift import keys_served_otherwise, served_otherwise, stored_otherwise
+from featurestore.errors import WarehouseError
+from featurestore.materialize.drift import keys_served_otherwise, missing_columns, served_otherwise, stored_otherwise
 from featurestore.materialize.lease import running
 from featurestore.materialize.plan import MaterializationPlan, Skip, Task
 from featurestore.materialize.publish import instant
@@ -29,6 +30,9 @@ from featurestore.warehouse.base import Warehouse
 
 from .assess import Concern, Known, Level, ViewStatus, assess
 from .runs import read_runs
+
+LONGEST = 500
+"""Characters of what a warehouse says of one view."""
 
 
 class Promises(Protocol):
@@ -92,7 +96,8 @@ def status(
     online = sorted((view for view in views if view.online), key=lambda view: view.name)
     state = StoreState.read(sides.store, sides.project, [view.name for view in online])
     described = sides.warehouse.describe([view.relation for view in online]) if online else {}
-    newest = _newest(sides.warehouse, [view for view in online if view.relation in described], now)
+    whole = [view for view in online if view.relation in described and not missing_columns(view, described[view.relation])]
+    newest, unanswered = _newest(sides.warehouse, whole, now)
     runs = read_runs(sides.store, sides.project, [view.name for view in online])
     publishing = running(sides.store, sides.project, [view.name for view in online])
     planned: dict[str, Task | Skip] = {}
@@ -106,7 +111,7 @@ def status(
             state.watermark(view.name),
             view.relation in described,
             newest.get(view.name),
-            _drift(view, served, described),
+            (*unanswered.get(view.name, ()), *_drift(view, served, described)),
             sides.promises.promise(view),
             sides.promises.sources(view),
             runs.get(view.name),
@@ -118,18 +123,36 @@ def status(
     return StatusReport(as_utc(now), tuple(found), left(registry, state.served), plan.invocation_id if plan else None)
 
 
-def _newest(warehouse: Warehouse, views: Sequence[FeatureView], now: datetime) -> dict[str, datetime | None]:
-    """The newest event time of each view that counts."""
-    if not views:
-        return {}
-    with warehouse.session() as session:
-        answers = ((view.name, session.query(view_bounds(view, now, warehouse.dialect)).read_all()) for view in views)
-        return {name: instant(answer["event_timestamp"][0]) for name, answer in answers}
+def _newest(
+    warehouse: Warehouse, views: Sequence[FeatureView], now: datetime
+) -> tuple[dict[str, datetime | None], dict[str, tuple[Concern, ...]]]:
+    """The newest event time of each view that counts; and of those that the warehouse refuses to answer about, what it says.
+
+    After an error a session may be good for nothing more, so the next view is asked about in another one. Raises WarehouseError where
+    there is none to be had.
+    """
+    newest: dict[str, datetime | None] = {}
+    refused: dict[str, tuple[Concern, ...]] = {}
+    waiting = list(views)
+    while waiting:
+        with warehouse.session() as session:
+            while waiting:
+                view = waiting.pop(0)
+                try:
+                    answer = session.query(view_bounds(view, now, warehouse.dialect)).read_all()
+                except WarehouseError as error:
+                    said = " ".join(str(error).split())
+                    refused[view.name] = (Concern(Level.ERROR, f"the warehouse does not say what {view.relation} holds: {said[:LONGEST]}"),)
+                    break
+                newest[view.name] = instant(answer["event_timestamp"][0])
+    return newest, refused
 
 
 def _drift(view: FeatureView, served: FeatureView | None, described: Mapping[Relation, tuple[Column, ...]]) -> tuple[Concern, ...]:
-    stored = stored_otherwise(view, described[view.relation]) if view.relation in described else ()
-    drift = [Concern(Level.ERROR, line) for line in stored]
+    if view.relation not in described:
+        # What the project has of the view is read from its table: without one there is nothing to compare with what is served.
+        return ()
+    drift = [Concern(Level.ERROR, line) for line in stored_otherwise(view, described[view.relation])]
     if served is not None:
         keys = keys_served_otherwise(view, served)
         lines = served_otherwise(view, served)[1] if keys is None else (keys,)

@@ -19,7 +19,7 @@ from redis import Redis
 from redis_server import RedisServer
 
 from featurestore.arrow import arrow_type
-from featurestore.audit.keys import key_values
+from featurestore.audit.keys import KEYS_AT_ONCE, OnlineKeys, key_values
 from featurestore.audit.outcomes import Outcome
 from featurestore.audit.report import to_arrow, to_prometheus
 from featurestore.audit.run import Audit, AuditReport
@@ -223,7 +223,7 @@ class TestPlantedFaults:
 
     def test_a_ttl_that_was_not_published(self, project: HistoryProject) -> None:
         (drift,) = audit(project, view=replace(project.view, ttl=timedelta(days=9))).views[0].drift
-        assert drift.startswith("ttl is served as 2 days")
+        assert drift == "ttl is served as 2 days, and the project has 9 days"
 
     def test_a_ttl_that_serving_has_and_training_does_not(self, project: HistoryProject) -> None:
         report = audit(project, 60, view=replace(project.view, ttl=None))
@@ -342,3 +342,25 @@ def serve(project: HistoryProject, view: FeatureView) -> None:
     store = open_store(project.url)
     store.write_documents(PROJECT, {SNAPSHOT: to_json(Registry(PROJECT, (view,)))})
     store.close()
+
+
+def test_a_sample_of_what_is_online_is_no_matter_of_the_order_of_the_scan() -> None:
+    view = replace(READINGS, entities=(Entity("sensor", (Column("sensor_id", INT64),)),))
+    space, number, most = key_space(PROJECT, view), 3 * KEYS_AT_ONCE, 2_000
+    scanned = [space.key(str(place).encode()) for place in range(number)]
+
+    def sampled(keys: list[bytes], sample: int | None = most) -> list[int]:
+        parts = (keys[first : first + 700] for first in range(0, len(keys), 700))
+        tables = list(OnlineKeys(view, space, parts, sample).tables())
+        return [key for table in tables for key in table["sensor_id"].to_pylist()]
+
+    chosen = sampled(scanned)
+    assert len(chosen) == len(set(chosen)) == most
+    for quarter in range(4):
+        there = sum(quarter * number <= 4 * key < (quarter + 1) * number for key in chosen)
+        assert abs(there - most / 4) < most / 20, "each key is as likely as any other"
+    assert set(sampled([*reversed(scanned), *scanned])) == set(chosen), "in whatever order, and however often they are given"
+    assert sorted(sampled(scanned[:5])) == list(range(5))
+    assert sampled(scanned, None) == list(range(number))
+    sizes = [table.num_rows for table in OnlineKeys(view, space, iter([scanned]), 2 * KEYS_AT_ONCE).tables()]
+    assert sizes == [KEYS_AT_ONCE, KEYS_AT_ONCE], "tables are bounded, however many are wanted"

@@ -68,6 +68,7 @@ def test_what_was_served_is_compared_with_training_at_the_instants_when_it_was(s
 
 def test_options_of_the_other_kind_of_audit_are_refused(shop: Path) -> None:
     for arguments, message in (
+        (("--all", "--sample", "5"), "--all takes all entity keys, and --sample some of them"),
         (("--since", "1d"), "--since is about a log of served values"),
         (("--served", "logs", "--all"), "--all is about what is online"),
         (("--served", "nowhere"), "nowhere holds no log of served values"),

@@ -108,6 +108,8 @@ def test_what_cannot_be_asked_is_refused(shop: Path, tmp_path: Path) -> None:
         ):
             with pytest.raises(RequestError, match=why):
                 store.profile(**options)
+    sampled = fsdbt(shop, "profile", "--sample", "5")
+    assert (sampled.returncode, "--sample is of what is online" in sampled.stderr) == (2, True)
     missing = fsdbt(shop, "profile", "--against", "main.missing")
     assert missing.returncode == 4, missing.stderr
 

@@ -134,7 +134,7 @@ def test_what_is_served_otherwise_than_declared_is_told(shop: Path) -> None:
     path.write_text(path.read_text().replace("timestamp: since, ttl: none", "timestamp: since, ttl: 9000 days"))
     dbt(shop, "parse")
     drifted = document(shop, "-s", "customer_profile", code=0)["customer_profile"]
-    assert "warn: ttl is served as None, and the project has 9000 days" in messages(drifted)
+    assert "warn: ttl is served as none, and the project has 9000 days" in messages(drifted)
     assert "warn: what dbt built is not online yet (its definition changed" in messages(drifted)
 
 
@@ -142,3 +142,55 @@ def test_a_wrong_limit_is_an_error(shop: Path) -> None:
     assert fsdbt(shop, "status", "--max-lag", "soon").returncode == 2
     with FeatureStore(shop, profiles_dir=shop) as store, pytest.raises(RequestError, match="max_lag: 'soon' is no duration"):
         store.status(max_lag="soon")
+
+
+CONTRACT = """
+    config:
+      contract: {enforced: true}
+      meta:
+        feature_view: {entities: {customer: customer_id}, timestamp: since, ttl: none}
+    columns:
+      - {name: customer_id, data_type: integer}
+      - {name: since, data_type: timestamp}
+      - {name: tier, data_type: varchar}
+"""
+
+
+def broken(shop: Path, statement: str) -> dict[str, Any]:
+    """How the profiles, which have a contract, and the orders stand after that happened to their tables."""
+    path = shop / "models/shop.yml"
+    without = "\n    config:\n      meta:\n        feature_view: {entities: {customer: customer_id}, timestamp: since, ttl: none}\n"
+    assert without in path.read_text()
+    path.write_text(path.read_text().replace(without, CONTRACT))
+    dbt(shop, "build")
+    with FeatureStore(shop, profiles_dir=shop) as store:
+        store.materialize()
+    with duckdb.connect(str(shop / "shop.duckdb")) as connection:
+        connection.execute(statement)
+    return document(shop, code=10)
+
+
+@pytest.mark.parametrize("column", ["since", "customer_id"])
+def test_a_table_without_its_timestamp_or_key_is_an_error_of_that_view_alone(shop: Path, column: str) -> None:
+    views = broken(shop, f"alter table customer_profile drop column {column}")
+    assert f"error: {column} is no column of" in messages(views["customer_profile"])
+    assert views["customer_orders"]["offline_event_timestamp"] is not None
+
+
+def test_what_the_warehouse_refuses_to_say_is_an_error_of_that_view_alone(shop: Path) -> None:
+    views = broken(
+        shop,
+        "drop table customer_profile; create table gone as select 1 as customer_id, timestamp '2024-01-01' as since, 'new' as tier; "
+        "create view customer_profile as select * from gone; drop table gone",
+    )
+    assert "error: the warehouse does not say what" in messages(views["customer_profile"])
+    assert views["customer_orders"]["offline_event_timestamp"] is not None
+
+
+def test_of_a_table_that_is_gone_only_that_is_said(shop: Path) -> None:
+    with FeatureStore(shop, profiles_dir=shop) as store:
+        store.materialize()
+    with duckdb.connect(str(shop / "shop.duckdb")) as connection:
+        connection.execute("drop table customer_profile")
+    (concern,) = document(shop, code=10)["customer_profile"]["concerns"]
+    assert concern["message"].endswith("is not in the warehouse; run `dbt build`")

@@ -75,6 +75,8 @@ def test_aggregations_lag_from_the_instant_they_were_made_at() -> None:
 def test_what_is_not_there_is_said() -> None:
     assert levels(replace(FINE, watermark=None)) == [Level.ERROR]
     assert levels(replace(FINE, in_warehouse=False)) == [Level.ERROR]
+    gone = replace(FINE, in_warehouse=False, planned=Task(VIEW, Mode.FULL, "its definition changed"))
+    assert levels(gone) == [Level.ERROR], "there is nothing to materialize"
     empty = replace(FINE, watermark=Watermark("orders", NOON, 1, "d", rows=0, mode="full", key_prefix="p"), offline_event_timestamp=None)
     assert levels(empty) == [Level.WARN]
 
