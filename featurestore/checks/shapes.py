@@ -78,7 +78,8 @@ def shape_of(origins: Origins, model: str, source: Select | Table | exp.Expr) ->
             names.append(source.name)
             node_id = origins.lineage.node_of(source)
             node = None if node_id is None else origins.lineage.manifest.nodes[node_id]
-            if node is not None and node.meta.get("immutable") is True:
+            same = () if node_id is None else origins.lineage.same_table(node_id)
+            if any(origins.lineage.manifest.nodes[each].meta.get("immutable") is True for each in same):
                 return Shape(Form.IMMUTABLE, tuple(names), node=node)
             if node is not None and node.resource_type in ("seed", "snapshot"):
                 return Shape(Form(node.resource_type), tuple(names), node=node)

@@ -91,16 +91,18 @@ def _columns(feature: Feature) -> list[str]:
 def impact(lineage: ProjectLineage, registry: Registry, column: NodeColumn) -> Impact:
     """All features and services that a column of a source, seed or model reaches."""
     made, deciding, services = [], [], set[str]()
-    below = lineage.graph.descendants([column.node]) | {column.node}
+    same = lineage.same_table(column.node)
+    below = lineage.graph.descendants(same) | set(same)
+    column_in_lineage = NodeColumn(same[0], column.column)
     for view in registry.views:
         if view.unique_id not in below:
             continue
         for feature in view.all_features:
             of = feature_lineage(lineage, registry, view, feature)
-            if any(_meets(column, trace.steps) for trace in of.traces):
+            if any(_meets(column_in_lineage, trace.steps) for trace in of.traces):
                 made.append(of.reference)
-            elif any(_meets(column, trace.steps) for trace in of.deciding) or any(
-                _meets(column, trace.deciding) for trace in (*of.traces, *of.deciding)
+            elif any(_meets(column_in_lineage, trace.steps) for trace in of.deciding) or any(
+                _meets(column_in_lineage, trace.deciding) for trace in (*of.traces, *of.deciding)
             ):
                 deciding.append(of.reference)
             else:
@@ -119,6 +121,8 @@ def find_column(lineage: ProjectLineage, text: str) -> NodeColumn:
     found = [each for each, node in nodes.items() if name in (each, node.name, node.view_name, _source_name(each))]
     if not found:
         raise UnknownNameError("model, seed or source", name, {node.name for node in nodes.values()})
+    if len(found) > 1 and set(found) <= set(lineage.same_table(found[0])):
+        found = [lineage.same_table(found[0])[0]]
     if len(found) > 1:
         raise RequestError(f"{name!r} may be any of {', '.join(sorted(found))}. Write that, with .{column} after it.")
     if not is_stored(nodes[found[0]]):

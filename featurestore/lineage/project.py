@@ -116,7 +116,8 @@ class ProjectLineage:
         self.manifest = manifest
         self.graph = ProjectGraph(manifest)
         self.dialect = dialect_of(manifest.adapter_type)
-        self._by_table = ByTable((_table(node), unique_id) for unique_id, node in manifest.nodes.items() if is_stored(node))
+        self._same_table = self._of_one_table()
+        self._by_table = ByTable((_table(node), self.same_table(each)[0]) for each, node in manifest.nodes.items() if is_stored(node))
         self._describe = describe
         self._described: Mapping[Relation, tuple[Column, ...]] | None = None
         self._models: dict[str, ModelLineage] = {}
@@ -159,6 +160,10 @@ class ProjectLineage:
         """The unique id of what stands behind a table in compiled SQL."""
         return self._by_table.find(table)
 
+    def same_table(self, unique_id: str) -> tuple[str, ...]:
+        """All nodes that are the same table, such as a source over a seed; the one that stands for them in lineage first."""
+        return self._same_table.get(unique_id, (unique_id,))
+
     def columns_of(self, unique_id: str) -> Sequence[str] | None:
         """All columns of a node, in their order; None where they are not known."""
         node = self.manifest.nodes[unique_id]
@@ -177,7 +182,7 @@ class ProjectLineage:
 
     def trace(self, unique_id: str, column: str) -> Trace:
         """The whole way up of one column of a model."""
-        start = NodeColumn(unique_id, column)
+        start = NodeColumn(self.same_table(unique_id)[0], column)
         if start not in self._traces:
             self._traces[start] = self._traced(start)
         return self._traces[start]
@@ -280,6 +285,20 @@ class ProjectLineage:
         if code is None:
             return "it is no SQL" if node.language == "python" else "dbt has not compiled it; run `dbt compile`"
         return self.read(code, {_table(self.manifest.nodes[each]): each for each in self._stored_parents(node.unique_id)})
+
+    def _of_one_table(self) -> dict[str, tuple[str, ...]]:
+        tables: dict[tuple[str, ...], list[str]] = {}
+        for unique_id, node in self.manifest.nodes.items():
+            if is_stored(node):
+                table = _table(node)
+                tables.setdefault(tuple(part.casefold() for part in (table.database, table.schema, table.name)), []).append(unique_id)
+        shared = (tuple(sorted(nodes, key=self._preference)) for nodes in tables.values() if len(nodes) > 1)
+        return {each: nodes for nodes in shared for each in nodes}
+
+    def _preference(self, unique_id: str) -> tuple[object, ...]:
+        """Of the nodes of one table: the model that makes it, else the one that models select from, a source before a seed."""
+        kind = self.manifest.nodes[unique_id].resource_type
+        return kind not in ("model", "snapshot"), not self.graph.descendants([unique_id]), kind != "source", unique_id
 
     def _stored_parents(self, unique_id: str) -> tuple[str, ...]:
         """What its compiled SQL reads. The SQL of ephemeral models is in it, so it reads what those select from."""

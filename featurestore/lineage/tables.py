@@ -22,12 +22,14 @@ class Table:
 
 
 class ByTable(Generic[Found]):
-    """What belongs to each table, found whatever the case of its name."""
+    """What belongs to each table, found whatever the case of its name. Of several that belong to the same table, the first counts."""
 
     def __init__(self, pairs: Iterable[tuple[Table, Found]]) -> None:
         self._found: dict[tuple[str, str], list[tuple[str, Found]]] = {}
         for table, found in pairs:
-            self._found.setdefault(_short(table), []).append((table.database.casefold(), found))
+            known, database = self._found.setdefault(_short(table), []), table.database.casefold()
+            if database not in (where for where, _ in known):
+                known.append((database, found))
 
     def find(self, table: Table) -> Found | None:
         """What belongs to a table; None where nothing does, or where its database is not said and there are several."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from check_cases import Case, open_case
+from check_cases import Case, case_manifest, open_case
+from manifest_files import model, write_manifest
 
 from featurestore.checks.parts import Role
-from featurestore.checks.subject import CheckedView
+from featurestore.checks.run import check
+from featurestore.checks.subject import CheckedView, Project
+from featurestore.dbt.artifacts import read_manifest
+from featurestore.dbt.load import load_registry
+from featurestore.lineage.project import ProjectLineage
 
 SAID: dict[str, Any] = {
     "sources": {"raw.orders": {"id": "bigint", "customer_id": "bigint", "ordered_at": "timestamp", "amount": "double", "late": "boolean"}},
@@ -69,3 +74,26 @@ def test_of_a_model_that_cannot_be_read_no_column_is_missed(tmp_path: Path) -> N
     assert dict(staged.unknown) == {}
     _, missing = opened(tmp_path, models={**SAID["models"], "stg_orders": "select id, customer_id, ordered_at from raw.orders"}).models
     assert any("doubled" in reason for reason in missing.unknown)
+
+
+def test_a_source_is_immutable_where_the_seed_under_it_is(tmp_path: Path) -> None:
+    said = {
+        "sources": {
+            "raw.orders": {"shop_id": "bigint", "ordered_at": "timestamp"},
+            "raw.shops": {"shop_id": "bigint", "region": "varchar"},
+        },
+        "models": {"orders": "select o.shop_id, o.ordered_at, s.region from raw.orders o join raw.shops s on s.shop_id = o.shop_id"},
+        "view": {"entities": {"shop": "shop_id"}, "timestamp": "ordered_at"},
+    }
+
+    def rules(seed: dict[str, Any] | None) -> set[str]:
+        content = case_manifest(Case("shop", said))
+        if seed is not None:
+            content["nodes"]["seed.shop.shops"] = seed
+        read = read_manifest(write_manifest(tmp_path / "manifest.json", content))
+        return {each.rule for each in check(Project(read, load_registry(read, any_key=True), ProjectLineage(read))).findings}
+
+    seed = model("shops", columns={}, kind="seed", database=None, schema="raw")
+    assert "mutable_join" in rules(None)
+    assert "mutable_join" in rules(seed)
+    assert "mutable_join" not in rules({**seed, "config": {"meta": {"immutable": True}}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from manifest_files import exposure, manifest, model, write_manifest
@@ -164,6 +164,30 @@ class TestNames:
         lineage, _ = opened(tmp_path, ORDERS, STG_ORDERS, CUSTOMER_ORDERS, ephemeral)
         with pytest.raises(RequestError, match="ephemeral"):
             find_column(lineage, "passing.a")
+
+
+class TestASourceOverASeed:
+    SEED: ClassVar[dict[str, Any]] = {**model("raw_orders", columns={}, kind="seed"), "schema": "raw", "alias": "orders"}
+
+    def test_is_one_table_with_it_wherever_a_column_comes_from(self, tmp_path: Path) -> None:
+        of = of_feature(opened(tmp_path, self.SEED, ORDERS, STG_ORDERS, CUSTOMER_ORDERS), "customer_orders:spent")
+        assert (of.values, of.unknown) == (source("cents", "customer_id", "ordered_at"), ())
+
+    def test_reaches_the_same_by_both_names(self, tmp_path: Path) -> None:
+        lineage, registry = opened(tmp_path, self.SEED, ORDERS, STG_ORDERS, CUSTOMER_ORDERS)
+        for name in ("raw.orders.cents", "raw_orders.cents", "seed.shop.raw_orders.cents"):
+            of = impact(lineage, registry, find_column(lineage, name))
+            assert ([str(each) for each in of.features], of.services) == (["customer_orders:spent"], ("churn_model",))
+
+    def test_is_no_question_where_both_have_one_name(self, tmp_path: Path) -> None:
+        seed = {**self.SEED, "name": "orders", "unique_id": "seed.shop.orders"}
+        lineage, _ = opened(tmp_path, seed, ORDERS, STG_ORDERS, CUSTOMER_ORDERS)
+        assert find_column(lineage, "orders.cents") == source("cents")[0]
+
+    def test_is_the_seed_where_models_select_from_that(self, tmp_path: Path) -> None:
+        staged = compiled("stg_orders", STAGED, ["seed.shop.raw_orders"], columns={})
+        of = of_feature(opened(tmp_path, ORDERS, self.SEED, staged, CUSTOMER_ORDERS), "customer_orders:spent")
+        assert {column.node for column in of.values} == {"seed.shop.raw_orders"}
 
 
 class TestSnapshots:
