@@ -579,7 +579,7 @@ class FeatureStore:
 
         self._compile()
         proof = ProofProject(self.project.directory, self.target, self._lineage, self._describe)
-        return proof.prove(self.registry.select(select, exclude))
+        return proof.prove(self._registry_of_any_keys.select(select, exclude))
 
     def _compile(self) -> None:
         """Have dbt compile what a feature view depends on, where it has only parsed it, or not even that."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featurestore.errors import RequestError, UnknownNameError
+from featurestore.errors import FeatureStoreError, RequestError, UnknownNameError
 
 from .options import PROJECT_DIR, AsJson, Exclude, Profile, ProfilesDir, ProjectDir, Select, Target, open_feature_store
 from .output import cell, note, write_json
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from featurestore.checks.finding import Finding
     from featurestore.checks.proof.project import ProjectProof
     from featurestore.checks.run import CheckReport
+    from featurestore.store import FeatureStore
 
 FOUND = 9
 """The exit code where something is found that is as bad as `--fail-on`, or worse."""
@@ -70,15 +72,27 @@ def check(
         raise RequestError(f"--json and --format {format_.value if format_ else ''} ask for two forms. Keep one of them.")
     with open_feature_store(project_dir, profiles_dir, profile, target) as store:
         report = store.check(select or (), exclude or ())
-        proof = store.prove(select or (), exclude or ()) if prove else None
+        proof, failed = _proved(store, select or (), exclude or ()) if prove else (None, None)
         folder = store.project.directory
     if proof is not None:
         report = replace(report, findings=(*report.findings, *proof.findings))
     _write(report, Format.json if as_json else format_ or Format.text, folder)
     _summarize(report)
+    if failed is not None:
+        raise failed
     if proof is not None:
         _tell(proof)
     sys.exit(_exit_code(report, fail_on))
+
+
+def _proved(
+    store: FeatureStore, select: Sequence[str], exclude: Sequence[str]
+) -> tuple[ProjectProof, None] | tuple[None, FeatureStoreError]:
+    """The proof, or why there is none: what was found without it is to be told all the same."""
+    try:
+        return store.prove(select, exclude), None
+    except FeatureStoreError as error:
+        return None, error
 
 
 def _exit_code(report: CheckReport, fail_on: FailOn) -> int:
@@ -145,8 +159,11 @@ def _tell(proof: ProjectProof) -> None:
     note(f"proved on {rows:,} rows before {cell(proof.proof.cut)}; rows later than that were changed in {', '.join(proof.changed)}")
     for each in proof.left:
         note(f"left as it is: {each}")
+    for view in proof.proof.multiplied:
+        note(f"{view}: rows came more than once with the same values when later rows changed, which is no leak; see what it joins")
+    shown = {view for each in proof.findings for view in each.views}
     for view, compared in proof.proof.compared.items():
-        if not compared:
+        if not compared and view not in shown:
             note(f"{view} has no row before that, so nothing of it is proved")
 
 

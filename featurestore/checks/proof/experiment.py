@@ -8,7 +8,8 @@ to, so it is a copy.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
+from featurestore.errors import RequestError
 from featurestore.registry.definitions import Column, FeatureReference, Relation
 from featurestore.sql.dialects import dialect_named
 from featurestore.sql.expressions import column, descending, identifier, relation, render
@@ -25,6 +27,7 @@ from featurestore.timestamps import as_utc
 
 _DIALECT = dialect_named("duckdb")
 _NUMBERS = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "UBIGINT")
+_WIDE_NUMBERS = ("INTEGER", "BIGINT", "HUGEINT")
 _SHARE_BEFORE = 0.7
 """The part of the source rows that is before the cut."""
 
@@ -37,6 +40,12 @@ class ProvedSource:
     relation: Relation
     time: str
     """The column that says when a row happened."""
+
+    ends: str | None = None
+    """Of a snapshot: the column that says until when a row holds."""
+
+    unique: tuple[frozenset[str], ...] = ()
+    """The sets of columns that are declared to be unique, and may not be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,9 @@ class Proof:
     by_chance: tuple[ChangedValue, ...]
     """What changed when nothing else did, one example of each feature."""
 
+    multiplied: tuple[str, ...] = ()
+    """The feature views of which rows came again with the same values: no leak, for nothing else is known by them."""
+
 
 _Rows = Mapping[tuple[Any, ...], list[tuple[Any, ...]]]
 """The features of each row before the cut, by its keys and event timestamp."""
@@ -93,24 +105,29 @@ def experiment(database: Path, sources: Sequence[ProvedSource], views: Sequence[
     Args:
         database: a DuckDB file, which is written to. Nobody has it open while `build` runs.
         build: builds all models anew from the sources that the file holds then.
+
+    Raises RequestError naming the source or view that DuckDB refuses to change or read.
     """
     build()
     with _opened(database) as connection:
-        cut = _cut(connection, sources)
-        first = {view.name: _before(connection, view, cut) for view in views}
+        with _naming(" or ".join(source.name for source in sources), "read"):
+            cut = _cut(connection, sources)
+        first = {view.name: _read(connection, view, cut) for view in views}
     build()
     with _opened(database) as connection:
-        again = {view.name: _before(connection, view, cut) for view in views}
+        again = {view.name: _read(connection, view, cut) for view in views}
         for source in sources:
-            _change_the_future(connection, source, cut, {key for view in views for key in view.keys})
+            with _naming(source.name, "changed"):
+                _change_the_future(connection, source, cut, {key for view in views for key in view.keys})
     build()
     with _opened(database) as connection:
-        changed = {view.name: _before(connection, view, cut) for view in views}
+        changed = {view.name: _read(connection, view, cut) for view in views}
         for source in sources:
-            _remove_the_future(connection, source, cut)
+            with _naming(source.name, "changed"):
+                _remove_the_future(connection, source, cut)
     build()
     with _opened(database) as connection:
-        removed = {view.name: _before(connection, view, cut) for view in views}
+        removed = {view.name: _read(connection, view, cut) for view in views}
     by_chance = [found for view in views for found in _differences(view, first[view.name], again[view.name])]
     unsteady = {found.feature for found in by_chance}
     leaks: dict[FeatureReference, ChangedValue] = {}
@@ -118,7 +135,23 @@ def experiment(database: Path, sources: Sequence[ProvedSource], views: Sequence[
         for found in (found for view in views for found in _differences(view, again[view.name], other[view.name])):
             leaks.setdefault(found.feature, found)
     compared = {view: sum(map(len, rows.values())) for view, rows in first.items()}
-    return Proof(cut, compared, tuple(found for found in leaks.values() if found.feature not in unsteady), tuple(by_chance))
+    steady = tuple(found for found in leaks.values() if found.feature not in unsteady)
+    multiplied = tuple(view.name for view in views if any(_multiplied(again[view.name], other[view.name]) for other in (changed, removed)))
+    return Proof(cut, compared, steady, tuple(by_chance), multiplied)
+
+
+@contextmanager
+def _naming(name: str, done: str) -> Iterator[None]:
+    """Name what DuckDB refuses."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise RequestError(f"{name} cannot be {done} in the copy of the database: {error}. Nothing was proved.") from None
+
+
+def _read(connection: Any, view: ProvedView, cut: datetime) -> _Rows:
+    with _naming(view.name, "read"):
+        return _before(connection, view, cut)
 
 
 def _opened(database: Path) -> Any:
@@ -144,7 +177,9 @@ def _before(connection: Any, view: ProvedView, cut: datetime) -> _Rows:
     found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
     key_count = len(view.keys) + 1
     for row in _fetch(connection, exp.select(*columns).from_(relation(view.relation)).where(counts)):
-        found[row[:key_count]].append(row[key_count:])
+        # A key of a type that the check is there to find, such as a list, is told apart by what it reads like.
+        key = tuple(each if isinstance(each, Hashable) else repr(each) for each in row[:key_count])
+        found[key].append(row[key_count:])
     return found
 
 
@@ -155,7 +190,7 @@ def _differences(view: ProvedView, before: _Rows, after: _Rows) -> Iterator[Chan
         count = 0
         for key in dict.fromkeys((*before, *after)):
             values = [sorted((row[place] for row in rows.get(key, ())), key=repr) for rows in (before, after)]
-            if repr(values[0]) != repr(values[1]):
+            if _other(*values):
                 count += 1
                 example = example or (key, *values)
         if example is not None:
@@ -163,6 +198,17 @@ def _differences(view: ProvedView, before: _Rows, after: _Rows) -> Iterator[Chan
             keys = dict(zip(view.keys, key, strict=False))
             at = None if key[-1] is None else as_utc(key[-1])
             yield ChangedValue(FeatureReference(view.name, name), keys, at, tuple(then), tuple(now), count)
+
+
+def _other(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    """Whether there are other values than before: the same ones, repeated, tell nothing of what is later."""
+    return set(map(repr, before)) != set(map(repr, after))
+
+
+def _multiplied(before: _Rows, after: _Rows) -> bool:
+    """Whether some key and time has the rows that it had, another number of times."""
+    both = ((rows, after[key]) for key, rows in before.items() if key in after)
+    return any(len(rows) != len(others) and not _other(rows, others) for rows, others in both)
 
 
 # The future.
@@ -174,28 +220,37 @@ def _change_the_future(connection: Any, source: ProvedSource, cut: datetime, key
     columns = {name: kind for name, kind, *_ in connection.execute("DESCRIBE " + render(table, _DIALECT)).fetchall()}
     is_later = _is_later(source.time, cut)
     third = exp.Mod(this=column("rowid"), expression=exp.Literal.number(3))
-    unique = _unique(connection, table, [name for name in columns if name not in keys])
-    kept = {*keys, *unique, source.time}
+    unique = _unique(connection, table, columns, source, keys)
+    rows = _more_rows(table, columns, source, cut, unique) if _may_be_added(connection, table, columns, source, keys, unique) else None
+    kept = {*keys, *unique, *(name for names in source.unique for name in names), source.time}
     others = {name: _another(name, kind) for name, kind in columns.items() if name not in kept and not name.casefold().endswith("_id")}
     gone = exp.And(this=is_later.copy(), expression=exp.EQ(this=third, expression=exp.Literal.number(0)))
     _run(connection, exp.Delete(this=table.copy(), where=exp.Where(this=gone)))
     settings = [exp.EQ(this=exp.column(identifier(name)), expression=other) for name, other in others.items() if other is not None]
     if settings:
         _run(connection, exp.Update(this=table.copy(), expressions=settings, where=exp.Where(this=is_later.copy())))
-    _run(connection, _more_rows(table, columns, source, cut, unique))
+    if rows is not None:
+        _run(connection, rows)
 
 
 def _remove_the_future(connection: Any, source: ProvedSource, cut: datetime) -> None:
     """Leave what was known by the cut; of a snapshot, rows that ended later have not ended then."""
     table = relation(source.relation)
     _run(connection, exp.Delete(this=table, where=exp.Where(this=_is_later(source.time, cut))))
-    if source.time == "dbt_valid_from":
-        ended = exp.EQ(this=column("dbt_valid_to"), expression=exp.null())
-        _run(connection, exp.Update(this=table.copy(), expressions=[ended], where=exp.Where(this=_is_later("dbt_valid_to", cut))))
+    if source.ends is not None:
+        ended = exp.EQ(this=exp.column(identifier(source.ends)), expression=_open_end(connection, table, source.ends))
+        _run(connection, exp.Update(this=table.copy(), expressions=[ended], where=exp.Where(this=_is_later(source.ends, cut))))
+
+
+def _open_end(connection: Any, table: exp.Table, ends: str) -> exp.Expression:
+    """What stands where a row of a snapshot has not ended: null, or the instant that dbt_valid_to_current says, which is the last."""
+    query = exp.select(exp.Count(this=exp.Star()), exp.Count(this=column(ends))).from_(table.copy())
+    (rows, with_end), *_ = _fetch(connection, query)
+    return exp.null() if with_end < rows else exp.select(exp.Max(this=column(ends))).from_(table.copy()).subquery()
 
 
 def _more_rows(table: exp.Table, columns: Mapping[str, str], source: ProvedSource, cut: datetime, unique: Sequence[str]) -> exp.Expression:
-    """New rows a minute or a day after the cut, of entities that have rows before it."""
+    """New rows a minute or a day after the cut, of entities that have rows before it; of a key that is unique, with a new one."""
     row = exp.Window(this=exp.RowNumber(), order=exp.Order(expressions=[descending(column(source.time))]))
     chosen = exp.select("*", exp.alias_(row, "fsdbt_number")).from_(table.copy())
     projections: list[exp.Expression] = []
@@ -208,7 +263,7 @@ def _more_rows(table: exp.Table, columns: Mapping[str, str], source: ProvedSourc
         elif kind == "DATE":
             value = exp.cast(later(instant_literal(cut, _DIALECT), timedelta(days=1), _DIALECT), exp.DataType.build("DATE"))
         elif name in unique:
-            value = _of_its_own(name, kind)
+            value = _of_its_own(table, name, kind)
         projections.append(value)
     rows = (
         exp.select(*projections)
@@ -218,24 +273,46 @@ def _more_rows(table: exp.Table, columns: Mapping[str, str], source: ProvedSourc
     return exp.Insert(this=table.copy(), expression=rows)
 
 
-def _of_its_own(name: str, kind: str) -> exp.Expression:
+def _of_its_own(table: exp.Table, name: str, kind: str) -> exp.Expression:
     """A value of a unique column that no row has."""
-    if kind.endswith("INT") or kind == "INTEGER":
-        return exp.Sub(
-            this=exp.Neg(this=exp.Literal.number(1)),
-            expression=exp.cast(column("fsdbt_number"), exp.DataType.build(kind, dialect="duckdb")),
-        )
-    text = exp.DPipe(this=exp.Literal.string("added "), expression=exp.cast(column("fsdbt_number"), "VARCHAR"))
-    return text if kind == "VARCHAR" else column(name)
+    if kind == "UUID":
+        return exp.Anonymous(this="GEN_RANDOM_UUID")
+    if kind in _WIDE_NUMBERS:
+        least = exp.select(exp.Least(this=exp.Min(this=column(name)), expressions=[exp.Literal.number(0)])).from_(table.copy())
+        return exp.Sub(this=least.subquery(), expression=exp.cast(column("fsdbt_number"), exp.DataType.build(kind, dialect="duckdb")))
+    return exp.DPipe(this=exp.Literal.string("added "), expression=exp.cast(column("fsdbt_number"), "VARCHAR"))
 
 
-def _unique(connection: Any, table: exp.Table, names: Sequence[str]) -> list[str]:
-    """The columns that tell the rows of a table apart."""
+def _unique(connection: Any, table: exp.Table, columns: Mapping[str, str], source: ProvedSource, keys: set[str]) -> list[str]:
+    """The columns each of which tells the rows of a table apart. An amount or a time that does so by chance does not count."""
+    alone = {name for names in source.unique if len(names) == 1 for name in names}
+    countable = {name for name, kind in columns.items() if kind in (*_WIDE_NUMBERS, "VARCHAR") or _names_a_key(name)}
+    names = [name for name in columns if name in {*countable, *keys, *alone} and name != source.time]
     if not names:
         return []
     distinct = [exp.Count(this=exp.Distinct(expressions=[column(name)])) for name in names]
     (total, *counts), *_ = _fetch(connection, exp.select(exp.Count(this=exp.Star()), *distinct).from_(table.copy()))
-    return [name for name, count in zip(names, counts, strict=True) if count == total and name.casefold().endswith(("id", "key", "uuid"))]
+    return [name for name, count in zip(names, counts, strict=True) if count == total or name in alone]
+
+
+def _may_be_added(
+    connection: Any, table: exp.Table, columns: Mapping[str, str], source: ProvedSource, keys: set[str], unique: Sequence[str]
+) -> bool:
+    """Whether rows can be added that repeat no key: each unique set of columns must have one that gets values of its own."""
+    own = {name for name in unique if columns[name] in (*_WIDE_NUMBERS, "VARCHAR", "UUID")}
+    if not all(own.intersection(names) for names in (*source.unique, *({name} for name in unique))):
+        return False
+    named = [name for name in columns if (name in keys or _names_a_key(name)) and name != source.time]
+    if own or not named:
+        return True
+    pairs = exp.select(*map(column, named)).distinct().from_(table.copy())
+    (total,), *_ = _fetch(connection, exp.select(exp.Count(this=exp.Star())).from_(table.copy()))
+    (apart,), *_ = _fetch(connection, exp.select(exp.Count(this=exp.Star())).from_(pairs.subquery("pairs")))
+    return bool(apart < total)
+
+
+def _names_a_key(name: str) -> bool:
+    return name.casefold().endswith(("id", "key", "uuid"))
 
 
 def _another(name: str, kind: str) -> exp.Expression | None:

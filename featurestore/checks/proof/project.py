@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import yaml
 
 from featurestore.checks.finding import Finding, Rule
 from featurestore.dbt.invoke import run_dbt
-from featurestore.dbt.nodes import Node
+from featurestore.dbt.nodes import Node, TestNode
 from featurestore.dbt.profiles import Target
 from featurestore.errors import ProjectError, RequestError
 from featurestore.lineage.project import ProjectLineage
@@ -28,6 +28,7 @@ from featurestore.warehouse.duckdb_profile import read_profile
 
 from . import proved_chance, proved_leak
 from .experiment import ChangedValue, Proof, ProvedSource, ProvedView, experiment
+from .tables import StoredTables, stored_tables
 
 Describe = Callable[[Sequence[Relation]], Mapping[Relation, tuple[Column, ...]]]
 
@@ -62,7 +63,7 @@ class ProofProject:
             copy = Path(scratch) / "database" / database.name
             copy.parent.mkdir()
             _copy(database, copy)
-            sources, left = self._sources(views)
+            sources, left = self._sources(views, stored_tables(copy))
             if not sources:
                 raise RequestError(f"Nothing can be proved: no source row can be told to be later than another. {' '.join(left)}")
             self._write_profile(Path(scratch), copy)
@@ -91,7 +92,7 @@ class ProofProject:
         nodes = self.lineage.manifest.nodes
         return [nodes[each] for each in self.lineage.graph.in_order({*ids, *self.lineage.graph.ancestors(ids)}) if each in nodes]
 
-    def _sources(self, views: Sequence[FeatureView]) -> tuple[list[ProvedSource], list[str]]:
+    def _sources(self, views: Sequence[FeatureView], tables: StoredTables) -> tuple[list[ProvedSource], list[str]]:
         """Where later rows can be told: by the columns of the event timestamps, or by the only time that a table has. And where not."""
         roots = [node for node in self._behind(views) if node.resource_type in ("source", "seed", "snapshot")]
         columns = self.describe([node.relation for node in roots])
@@ -101,17 +102,42 @@ class ProofProject:
         for node in roots:
             name = f"{node.source_name}.{node.name}" if node.resource_type == "source" else node.name
             own = columns.get(node.relation, ())
+            table = tables.find(node.relation)
             times = [column.stored_name for column in own if isinstance(column.value_type, TimestampType | DateType)]
             asked = [each for each in times if any(t.node == node.unique_id and t.column.casefold() == each.casefold() for t in traced)]
-            chosen = asked or (["dbt_valid_from"] if node.resource_type == "snapshot" else times)
-            if not own:
-                left.append(f"{name}: it is no table of this database.")
-            elif len(chosen) != 1:
+            if table is None or not own:
+                left.append(f"{name}: it is no table of this database, so it stays as it is.")
+                continue
+            if table.left:
+                left.append(f"{name}: {table.left}, so its rows cannot be changed.")
+                continue
+            ends = None
+            if node.resource_type == "snapshot":
+                starts, ends = (_stored(own, _snapshot_column(node, each)) for each in ("dbt_valid_from", "dbt_valid_to"))
+                chosen = [each for each in times if each == starts]
+                words = f"has no {starts or _snapshot_column(node, 'dbt_valid_from')} that is a time"
+                ends = ends if ends in times else None
+            else:
+                chosen = asked or times
                 words = "has no column with a time" if not chosen else f"may have happened by {' or '.join(chosen)}"
+            if len(chosen) != 1:
                 left.append(f"{name}: {words}, so its later rows cannot be told.")
             else:
-                found.append(ProvedSource(name, node.relation, chosen[0]))
+                unique = tuple(dict.fromkeys((*table.unique, *self._declared_unique(node, own))))
+                found.append(ProvedSource(name, node.relation, chosen[0], ends, unique))
         return found, left
+
+    def _declared_unique(self, node: Node, own: Sequence[Column]) -> Iterator[frozenset[str]]:
+        """The columns that dbt's `unique` tests, and constraints in YAML, say are unique."""
+        tests = self.lineage.manifest.generic_tests(node.unique_id)
+        named = [each.column_name or _tested(each) for each in tests if _is_unique_test(each)]
+        for name, column in node.columns().items():
+            if any(constraint.type in ("unique", "primary_key") for constraint in column.constraints or ()):
+                named.append(name)
+        for each in named:
+            stored = _stored(own, str(each).strip('"`'))
+            if stored is not None:
+                yield frozenset({stored})
 
     def _write_profile(self, scratch: Path, copy: Path) -> None:
         settings: dict[str, Any] = {**self.target.settings, "path": str(copy)}
@@ -141,9 +167,11 @@ class ProofProject:
             f"source rows later than {_shown(proof.cut)} changed" if rule is proved_leak.RULE else "it was built again from the same rows"
         )
         keys = ", ".join(f"{name}={value}" for name, value in changed.keys.items())
+        compared = proof.compared[view.name]
+        counted = f"{changed.rows} of {compared} rows changed" if changed.rows <= compared else f"{changed.rows} rows came"
         why = (
             f"For {keys} at {_shown(changed.event_timestamp)}, {changed.feature.feature} was {_values(changed.before)}, and is "
-            f"{_values(changed.after)} since {when}; {changed.rows} of {proof.compared[view.name]} rows changed."
+            f"{_values(changed.after)} since {when}; {counted}."
         )
         return Finding(
             rule=rule.id,
@@ -163,6 +191,23 @@ _MEND = {
     proved_leak.RULE.id: "Make it of rows up to its own event timestamp only, or say with available_after when a row is complete.",
     proved_chance.RULE.id: "Take the clock, chance, or an order that is not unique out of what it is made of.",
 }
+
+
+def _snapshot_column(node: Node, own: str) -> str:
+    """What a snapshot calls a column that dbt adds."""
+    return (node.config.snapshot_meta_column_names or {}).get(own) or own
+
+
+def _stored(columns: Sequence[Column], name: str) -> str | None:
+    return next((each.stored_name for each in columns if each.stored_name.casefold() == name.casefold()), None)
+
+
+def _tested(test: TestNode) -> object:
+    return ((test.test_metadata.kwargs if test.test_metadata else None) or {}).get("column_name")
+
+
+def _is_unique_test(test: TestNode) -> bool:
+    return test.test_metadata is not None and test.test_metadata.name == "unique"
 
 
 def _proved(view: FeatureView) -> ProvedView:
