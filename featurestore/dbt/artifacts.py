@@ -45,6 +45,9 @@ class Manifest:
     """By the unique id of the model that each stands on."""
 
     disabled: tuple[Node, ...] = ()
+    hooks: tuple[str, ...] = ()
+    """The names of what dbt runs at the start and the end of each run, by `on-run-start` and `on-run-end`."""
+
     raw_tests: Mapping[str, msgspec.Raw] = field(default_factory=dict, repr=False)
     raw_macros: Mapping[str, msgspec.Raw] = field(default_factory=dict, repr=False)
 
@@ -152,6 +155,7 @@ def _manifest(path: Path, file: _ManifestFile, metadata: _Metadata, project_name
         groups={group.name: owner_of(group.owner) for group in (file.groups or {}).values()},
         semantic_models=_by_model(file.semantic_models or {}),
         disabled=tuple(node for _, node in _decoded_nodes(disabled)),
+        hooks=tuple(key.rpartition(".")[2] for key in nodes if key.startswith("operation.")),
         raw_tests={key: raw for key, raw in nodes.items() if key.startswith("test.")},
         raw_macros=file.macros or {},
     )

@@ -70,6 +70,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "models").mkdir(parents=True)
     (folder / "dbt_project.yml").write_text(
         "name: shop\nversion: '1.0'\nprofile: shop\nflags: {send_anonymous_usage_stats: false}\nmodels: {shop: {+materialized: table}}\n"
+        "on-run-end: ['select 1']\n"
     )
     (folder / "profiles.yml").write_text(PROFILES.replace("threads", "attach: [{path: other.duckdb}], threads"))
     for name, sql in MODELS.items():
@@ -107,7 +108,8 @@ def test_each_leak_is_shown_by_a_row_and_nothing_of_clean_views(shop: Path) -> N
     assert leaks == {"lifetime:lifetime_spend", "daily:spend_1d", "following:next_at"}
     assert {feature for each in found if each["rule"] == "proved_chance" for feature in each["features"]} == {"drawn:luck"}
     (lifetime,) = [each for each in found if each["features"] == ["lifetime:lifetime_spend"]]
-    assert lifetime["file"] == "models/lifetime.sql"
+    assert (lifetime["file"], lifetime["line"]) == ("models/lifetime.sql", 1)
+    assert "Each build in the copy runs the project's hooks: shop-on-run-end-0." in done.stderr
     assert "For customer_id=" in lifetime["why"]
     assert ", lifetime_spend was " in lifetime["why"]
     assert "left as it is: raw.customers: has no column with a time, so its later rows cannot be told." in done.stderr

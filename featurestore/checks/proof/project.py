@@ -7,6 +7,7 @@ only read.
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import duckdb
 import yaml
 
 from featurestore.checks.finding import Finding, Rule
+from featurestore.checks.subject import CheckedModel
 from featurestore.dbt.invoke import run_dbt
 from featurestore.dbt.nodes import Node, TestNode
 from featurestore.dbt.profiles import Target
@@ -67,6 +69,8 @@ class ProofProject:
             if not sources:
                 raise RequestError(f"Nothing can be proved: no source row can be told to be later than another. {' '.join(left)}")
             self._write_profile(Path(scratch), copy)
+            if self.lineage.manifest.hooks:
+                sys.stderr.write(f"Each build in the copy runs the project's hooks: {', '.join(self.lineage.manifest.hooks)}.\n")
             proof = experiment(copy, sources, [_proved(view) for view in views], lambda: self._build(Path(scratch), views))
         changed = tuple(f"{source.name} by {source.time}" for source in sources)
         return ProjectProof(proof, tuple(self._findings(proof, views)), changed, tuple(left))
@@ -180,11 +184,21 @@ class ProofProject:
             features=(changed.feature,),
             model=node.view_name,
             file=self.lineage.manifest.located(node.original_file_path, node.package_name),
-            line=None,
+            line=self._line(node, _proved(view).features[changed.feature.feature]),
             expression="",
             why=why,
             mend=_MEND[rule.id],
         )
+
+    def _line(self, node: Node, name: str) -> int | None:
+        """Of the model's file: where its SQL makes that column. None where that cannot be told."""
+        model = CheckedModel(self.lineage, node, self.folder)
+        projections = model.query.root.projections if model.query is not None else ()
+        made = next((each.expression for each in projections if each.name.casefold() == name.casefold()), None)
+        if made is None or model.compiled is None or not any("start" in part.meta for part in made.walk()):
+            return None
+        place = model.source.place(made, model.compiled)
+        return None if place.compiled else place.line
 
 
 _MEND = {
