@@ -458,7 +458,9 @@ class FeatureStore:
         if online and (start is not None or end is not None):
             raise RequestError("What is online is of now: leave out start and end (--start, --end), or online (--online).")
         current: Side = Online(self.settings.project, self._store, self._reader, sample) if online else ranged
-        baseline: Side | None = training_set(str(against), self._manifest.relation, dialect) if against is not None else None
+        baseline: Side | None = None
+        if against is not None:
+            baseline = training_set(str(against), self._manifest.relation, dialect, self.registry.views)
         if against_start is not None or against_end is not None:
             if baseline is not None:
                 raise RequestError(

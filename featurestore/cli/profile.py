@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 10_000
 DRIFTED = 11
-"""The exit code where values are further apart than the project allows."""
+"""The exit code where values are further apart than the project allows, or those with limits are gone."""
 
 
 def profile(
@@ -74,7 +74,10 @@ def profile(
         write_json(_document(report))
     else:
         _print(report)
-    if report.drifted:
+    for each in report.unmeasured:
+        side = report.of if not each.current.rows else report.against
+        note(f"{each.reference} has limits, and no rows to hold to them: there are none of {side}")
+    if not report.within_limits:
         sys.exit(DRIFTED)
 
 

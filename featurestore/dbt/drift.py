@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from featurestore.errors import did_you_mean
@@ -55,8 +56,10 @@ def read_drift(said: Any, path: str, report: Report) -> dict[str, float | None]:
             report(f"{path}.{key}", f"there is no such measure.{did_you_mean(str(key), DRIFT_KEYS)} There are {' and '.join(DRIFT_KEYS)}.")
         elif value in (None, "none"):
             limits[key] = None
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
             report(f"{path}.{key}", f"must be a number greater than 0, or `none`, not {value!r}.")
+        elif key == "jensen_shannon" and value >= 1:
+            report(f"{path}.{key}", f"must be less than 1, which the distance is never past, not {value!r}.")
         else:
             limits[key] = float(value)
     return limits

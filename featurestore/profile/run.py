@@ -97,10 +97,14 @@ def profile_view(
     dialect = dialect_named(warehouse.dialect)
     allowed = limits(view) if baseline is not None else {}
     with warehouse.session() as session:
-        now = _Kept(session, dialect, "profiled_current", current.put(session, "profiled_current", view, dialect))
+        put = current.put(session, "profiled_current", view, dialect)
+        reasons = dict(put.left_out)
+        now = _Kept(session, dialect, "profiled_current", put.columns)
         before = None
         if baseline is not None:
-            before = _Kept(session, dialect, "profiled_baseline", baseline.put(session, "profiled_baseline", view, dialect))
+            put = baseline.put(session, "profiled_baseline", view, dialect)
+            reasons |= put.left_out
+            before = _Kept(session, dialect, "profiled_baseline", put.columns)
         found = now.statistics()
         then = before.statistics() if before is not None else {}
         drifts = _drifts(now, before, found, then, allowed) if before is not None else {}
@@ -109,7 +113,8 @@ def profile_view(
         for each in now.columns
     )
     compared = set(then) & set(found)
-    left_out = [f"{view.name}:{each.feature} is not on both sides" for each in (*found, *then) if each not in compared] if then else []
+    alone = [each.feature for each in (*found, *then) if each not in compared] if then else []
+    left_out = [f"{view.name}:{name}: {reasons[name]}" if name in reasons else f"{view.name}:{name} is not on both sides" for name in alone]
     return profiles, tuple(dict.fromkeys(left_out))
 
 

@@ -63,6 +63,11 @@ class FeatureDrift:
     limits: DriftLimits
 
     @property
+    def unmeasured(self) -> bool:
+        """Whether there are limits, and nothing to hold to them."""
+        return self.psi is None and self.limits != DriftLimits()
+
+    @property
     def past(self) -> tuple[str, ...]:
         """The limits that are exceeded, in words."""
         measured = (("psi", self.psi, self.limits.psi), ("jensen_shannon", self.jensen_shannon, self.limits.jensen_shannon))
@@ -109,3 +114,13 @@ class ProfileReport:
     def drifted(self) -> tuple[FeatureProfile, ...]:
         """The features that are past a limit."""
         return tuple(each for each in self.features if each.drift is not None and each.drift.past)
+
+    @property
+    def unmeasured(self) -> tuple[FeatureProfile, ...]:
+        """The features that have limits which could not be told from any rows: a side has none."""
+        return tuple(each for each in self.features if each.drift is not None and each.drift.unmeasured)
+
+    @property
+    def within_limits(self) -> bool:
+        """Whether nothing drifted, and nothing that has limits lost all its rows."""
+        return not self.drifted and all(each.current.rows for each in self.unmeasured)

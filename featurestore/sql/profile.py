@@ -17,7 +17,9 @@ from sqlglot import exp
 
 from featurestore.registry.definitions import Column, Feature, FeatureView
 from featurestore.registry.value_types import (
+    BOOLEAN,
     FLOAT64,
+    UNRESOLVED,
     BooleanType,
     DateType,
     DecimalType,
@@ -97,10 +99,45 @@ def plain_rows(rows: exp.Expression, columns: Mapping[Profiled, Column | Feature
     """The rows of a relation as plain columns.
 
     Args:
-        columns: which column of the relation each is made of, called by its `name`.
+        columns: which column of the relation each is made of, called by its `name`; one of another type has to be `readable_as` it.
     """
-    made = (named(_plain(exp.Column(this=identifier(of.name)), each.kind, dialect), each.name) for each, of in columns.items())
+    made = (named(_made(exp.Column(this=identifier(of.name)), each, of.value_type, dialect), each.name) for each, of in columns.items())
     return exp.select(*made).from_(rows)
+
+
+def readable_as(there: ValueType, wanted: ValueType) -> bool:
+    """Whether values of a type can be compared with those of another, as dataframes have them: numbers with each other, 0 and 1 with
+    booleans, midnights with dates, instants with and without a zone.
+    """
+    if UNRESOLVED in (there, wanted) or there == wanted:
+        return True
+    kinds = {Profiled("", "", each).kind for each in (there, wanted)}
+    if kinds in ({Kind.NUMBER}, {Kind.OPAQUE}):
+        return True
+    dated = DateType | TimestampType
+    return (isinstance(wanted, dated) and isinstance(there, dated)) or (isinstance(wanted, BooleanType) and _is_number(there))
+
+
+def _made(value: exp.Expression, each: Profiled, there: ValueType, dialect: Dialect) -> exp.Expression:
+    """A value as the plain one of a feature. What has no like there (2 among booleans, noon among dates) is a value of its own."""
+    wanted = each.value_type
+    if isinstance(wanted, BooleanType) and _is_number(there):
+        ifs = []
+        for number in (0, 1):
+            said = comparable_text(exp.cast(exp.Literal.number(number), column_type(BOOLEAN, dialect)), dialect)
+            ifs.append(exp.If(this=exp.EQ(this=value.copy(), expression=exp.Literal.number(number)), true=said))
+        return exp.Case(ifs=ifs, default=comparable_text(value.copy(), dialect))
+    if isinstance(wanted, DateType) and isinstance(there, TimestampType):
+        day = exp.cast(value.copy(), column_type(wanted, dialect))
+        midnight = exp.EQ(this=exp.cast(day.copy(), column_type(there, dialect)), expression=value.copy())
+        return exp.Case(ifs=[exp.If(this=midnight, true=comparable_text(day, dialect))], default=comparable_text(value.copy(), dialect))
+    if isinstance(wanted, TimestampType) and isinstance(there, DateType | TimestampType) and there != wanted:
+        value = exp.cast(value, column_type(wanted, dialect))
+    return _plain(value, each.kind, dialect)
+
+
+def _is_number(value_type: ValueType) -> bool:
+    return isinstance(value_type, IntegerType | FloatType | DecimalType)
 
 
 def _plain(value: exp.Expression, kind: Kind, dialect: Dialect) -> exp.Expression:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,78 @@ def test_limits_that_are_none_are_told_with_the_nearest_word(shop: Path) -> None
         store.profile(["customer_orders"])
     assert "meta.feature_view.drift.pis: there is no such measure. Did you mean 'psi'?" in str(refused.value)
     assert "meta.feature_view.drift.jensen_shannon: must be a number greater than 0" in str(refused.value)
+
+
+TWINS = {
+    "models/a.sql": "select i as customer_id, timestamp '2024-01-01' as at, i % 5 as score, i % 2 = 0 as vip, "
+    "date '2024-01-01' + (i % 3)::integer as born, [i] as basket from range(200) as r (i)",
+    "models/b.sql": "select i as customer_id, timestamp '2024-01-01' as at, 1000 * i as score from range(200) as r (i)",
+}
+VIEWS = """
+  - name: a
+    config: {meta: {feature_view: {entities: {customer: customer_id}, timestamp: at, drift: {psi: 0.2}}}}
+  - name: b
+    config: {meta: {feature_view: {entities: {customer: customer_id}, timestamp: at}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shop = make_shop(tmp_path_factory.mktemp("twins") / "shop", yaml="models:" + VIEWS, extra=TWINS)
+    for name in ("customer_orders", "customer_profile"):
+        (shop / f"models/{name}.sql").unlink()
+    dbt(shop, "build")
+    return shop
+
+
+def test_a_column_that_may_be_of_several_views_is_that_of_the_lock_or_of_none(twins: Path, tmp_path: Path) -> None:
+    with FeatureStore(twins, profiles_dir=twins) as store:
+        spine = "select i as customer_id, timestamp '2024-02-01' as event_timestamp from range(200) as r (i)"
+        path = tmp_path / "train.parquet"
+        store.get_historical_features(spine, ["a:score", "a:vip"]).to_parquet(path)
+        locked = store.profile(against=path)
+        assert {str(each.reference): each.drift.psi for each in locked.features if each.drift} == {"a:score": 0, "a:vip": 0}
+        assert any("score of" in line and "call it b__score" in line for line in locked.left_out)
+        path.with_name("train.parquet.lock.json").unlink()
+        unlocked = store.profile(against=path)
+        assert [str(each.reference) for each in unlocked.features if each.drift] == ["a:vip"]
+        assert any(line.startswith("a:score: score of") and "call it a__score" in line for line in unlocked.left_out)
+
+
+def test_columns_of_like_types_are_compared_and_others_named(twins: Path, tmp_path: Path) -> None:
+    path = tmp_path / "frame.parquet"
+    days = [datetime(2024, 1, 1 + place % 3) for place in range(200)]
+    columns = {
+        "a__score": pa.array([float(place % 5) for place in range(200)]),
+        "a__vip": pa.array([int(place % 2 == 0) for place in range(200)]),
+        "a__born": pa.array(days, pa.timestamp("ns")),
+        "a__basket": pa.array([str(place) for place in range(200)]),
+    }
+    pq.write_table(pa.table(columns), path)
+    with FeatureStore(twins, profiles_dir=twins) as store:
+        report = store.profile(["a"], against=path)
+        same = {"score": 0, "vip": 0, "born": 0}
+        assert {each.reference.feature: each.drift.psi for each in report.features if each.drift} == same
+        (line,) = report.left_out
+        assert line.startswith("a:basket: it is string in")
+        columns |= {"a__score": pa.array([[place] for place in range(200)]), "a__vip": pa.array([2] * 200)}
+        columns["a__born"] = pa.array([day.replace(hour=12) for day in days], pa.timestamp("ns"))
+        pq.write_table(pa.table(columns), path)
+        other = store.profile(["a"], against=path)
+        assert {each.reference.feature for each in other.drifted} == {"vip", "born"}, "2 is no boolean, and noon no date"
+        assert any(line.startswith("a:score: it is list<int64> in") and "int64 in the project" in line for line in other.left_out)
+
+
+def test_limits_without_rows_are_no_silence(twins: Path, shop: Path) -> None:
+    empty = fsdbt(twins, "profile", "-s", "a", "--start", "2030-01-01", "--against-end", "2030-01-01")
+    assert (empty.returncode, "a:score has limits, and no rows to hold to them" in empty.stderr) == (11, True), empty.stderr
+    no_baseline = fsdbt(twins, "profile", "-s", "a", "--against-start", "2030-01-01")
+    assert (no_baseline.returncode, "there are none of rows from 2030" in no_baseline.stderr) == (0, True), no_baseline.stderr
+    path = shop / "models/shop.yml"
+    said = path.read_text().replace("drift: {psi: 0.2}", "drift: {psi: nan, jensen_shannon: 1}")
+    path.write_text(said)
+    dbt(shop, "parse")
+    with FeatureStore(shop, profiles_dir=shop) as store, pytest.raises(DeclarationError) as refused:
+        store.profile(["customer_orders"], against_end=MIDDLE)
+    assert "meta.feature_view.drift.psi: must be a number greater than 0" in str(refused.value)
+    assert "meta.feature_view.drift.jensen_shannon: must be less than 1" in str(refused.value)
