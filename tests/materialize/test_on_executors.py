@@ -120,7 +120,9 @@ def test_after_a_job_that_died_every_row_is_old_or_new_and_the_next_run_complete
 
 def test_a_store_that_executors_cannot_reach_is_named(project: HistoryProject, monkeypatch: pytest.MonkeyPatch) -> None:
     project.build(readings(0, 100, 1, 1))
-    monkeypatch.setattr(RedisStore, "shared_url", property(lambda _: "redis://user:hunter2@127.0.0.1:1/0"))
+    monkeypatch.setattr(
+        RedisStore, "shared_url", property(lambda _: "redis://user:hunter2@127.0.0.1:1/0?retry_writes_for=1&retry_reads_for=1")
+    )
     with pytest.raises(MaterializeError, match="on an executor") as caught:
         project.materialize(at_hour(10))
     failure = caught.value.report.failed[0].error
