@@ -120,7 +120,7 @@ def test_every_command_of_the_guide_runs_from_a_release_to_a_pull_request_that_b
     with duckdb.connect(str(shop / "shop.duckdb"), read_only=True) as connection:
         profiles = connection.execute("select feature, psi < 0.25 from main.feature_profiles order by 1").fetchall()
     assert profiles == [("amount", True), ("hours_between", True)]
-    assert 'featurestore_audit_agrees{feature_view="customer_orders"} 1' in (shop / "audit.prom").read_text()
+    assert 'featurestore_audit_agrees{of="online",feature_view="customer_orders"} 1' in (shop / "audit.prom").read_text()
 
     succeed(shop, PULL_REQUEST["Look for leaks"])
     assert leaks(shop) == [], "what the guide shows is clean"
