@@ -69,6 +69,11 @@ class Shape:
     node: Node | None = None
 
 
+def is_immutable(node: Node) -> bool:
+    """Whether its rows are declared never to change once they are there: `meta: {immutable: true}` of a model, seed or source."""
+    return node.meta.get("immutable") is True
+
+
 def shape_of(origins: Origins, model: str, source: Select | Table | exp.Expr) -> Shape:
     """What stands behind a source of a select in a model."""
     names: list[str] = []
@@ -79,7 +84,7 @@ def shape_of(origins: Origins, model: str, source: Select | Table | exp.Expr) ->
             node_id = origins.lineage.node_of(source)
             node = None if node_id is None else origins.lineage.manifest.nodes[node_id]
             same = () if node_id is None else origins.lineage.same_table(node_id)
-            if any(origins.lineage.manifest.nodes[each].meta.get("immutable") is True for each in same):
+            if any(is_immutable(origins.lineage.manifest.nodes[each]) for each in same):
                 return Shape(Form.IMMUTABLE, tuple(names), node=node)
             if node is not None and node.resource_type in ("seed", "snapshot"):
                 return Shape(Form(node.resource_type), tuple(names), node=node)

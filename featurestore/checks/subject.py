@@ -189,8 +189,3 @@ class Project:
 def _names_features(node: Node) -> bool:
     said = node.meta.get("feature_view")
     return isinstance(said, Mapping) and said.get("features") is not None
-
-
-def is_immutable(node: Node) -> bool:
-    """Whether its rows are declared never to change once they are there: `meta: {immutable: true}` of a model, seed or source."""
-    return node.meta.get("immutable") is True

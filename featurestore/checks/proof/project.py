@@ -18,6 +18,7 @@ import duckdb
 import yaml
 
 from featurestore.checks.finding import Finding, Rule
+from featurestore.checks.shapes import is_immutable
 from featurestore.checks.subject import CheckedModel
 from featurestore.dbt.invoke import run_dbt
 from featurestore.dbt.nodes import Node, TestNode
@@ -112,6 +113,9 @@ class ProofProject:
             if table is None or not own:
                 left.append(f"{name}: it is no table of this database, so it stays as it is.")
                 continue
+            if is_immutable(node):
+                left.append(f"{name}: it is declared immutable.")
+                continue
             if table.left:
                 left.append(f"{name}: {table.left}, so its rows cannot be changed.")
                 continue
@@ -124,8 +128,13 @@ class ProofProject:
             else:
                 chosen = asked or times
                 words = "has no column with a time" if not chosen else f"may have happened by {' or '.join(chosen)}"
+            beside = sorted({each.column for each in traced if each.node == node.unique_id} - set(chosen)) if ends is None else []
             if len(chosen) != 1:
                 left.append(f"{name}: {words}, so its later rows cannot be told.")
+            elif beside:
+                # A flight that is planned for after the cut may have left before it.
+                made = f"event timestamps are made of {chosen[0]} and of {', '.join(beside)} too"
+                left.append(f"{name}: {made}, so its later rows cannot be told.")
             else:
                 unique = tuple(dict.fromkeys((*table.unique, *self._declared_unique(node, own))))
                 found.append(ProvedSource(name, node.relation, chosen[0], ends, unique))
