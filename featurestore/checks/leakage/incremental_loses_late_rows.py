@@ -52,7 +52,7 @@ def find(model: ModelInView, /) -> Iterator[Spot]:
             if model.is_view and created is not None and created.name.casefold() == newest.column.casefold():
                 continue
             yield Spot(
-                _in_tree(model, condition),
+                condition,
                 frozenset(),
                 f"What arrives late has a {newest.column} before the newest one that is there, and is never read.",
                 "Filter by the load time, look back as far as rows are late, or use microbatch with a lookback.",
@@ -132,9 +132,3 @@ def _of_max(select: Select, call: exp.Max) -> _Newest | None:
             waiting += each.inputs
     # The newest day, where the event is cut to days too, is read once more.
     return _Newest(split.base.name, -split.shift) if own else None
-
-
-def _in_tree(model: ModelInView, condition: exp.Expr) -> exp.Expr:
-    """The condition itself: dbt's compiled SQL need not have it."""
-    del model
-    return condition

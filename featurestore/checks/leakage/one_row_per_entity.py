@@ -57,7 +57,7 @@ def _of_path(model: ModelInView, step: Step) -> exp.Expr | None:
         return kept.at if kept.model == unique_id else select.expression.args.get("where") or select.expression
     if is_aggregated(select) and step.timestamp is not None:
         keys = group_keys(select)
-        if is_entity(model, unique_id, select, keys) and _picks_time(model, step.timestamp):
+        if is_entity(model, unique_id, select, keys) and _picks_time(step.timestamp):
             return select.expression.args.get("group") or step.timestamp.expression
     return _equals_newest(model, select, step) or _open_versions(model, step)
 
@@ -79,10 +79,9 @@ def _open_versions(model: ModelInView, step: Step) -> exp.Expr | None:
     return None
 
 
-def _picks_time(model: ModelInView, timestamp: Projection) -> bool:
+def _picks_time(timestamp: Projection) -> bool:
     """Whether the timestamp is taken from the rows that are aggregated."""
     expression = timestamp.expression
-    del model
     return expression is not None and any(is_aggregate(node) and node.find(exp.Column) is not None for node in own_nodes(expression))
 
 

@@ -13,6 +13,7 @@ items of an order), and for `min(ts)`, which later rows do not change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from sqlglot import exp
 
@@ -65,7 +66,7 @@ def _is_harmless(model: ModelInView, part: Part, window: Seeing) -> bool:
     function = window.function
     if isinstance(function, exp.Min) and origins.is_time(unique_id, select, function.this):
         return True
-    if isinstance(function, exp.Max | exp.AnyValue) and window.order is Order.NONE and _only_keeps(model, part):
+    if isinstance(function, exp.Max | exp.AnyValue) and window.order is Order.NONE and not part.used_as(Role.VALUE):
         return True
     stamp = stamps(model)
     if any(
@@ -77,9 +78,7 @@ def _is_harmless(model: ModelInView, part: Part, window: Seeing) -> bool:
     return any(_is_event(model, select, key) for key in window.partition)
 
 
-def _only_keeps(model: ModelInView, part: Part) -> bool:
-    del model
-    return not part.used_as(Role.VALUE)
+_NO_TIME = timedelta(0)
 
 
 def _has_one_time(found: frozenset[Instant], stamp: frozenset[Instant], model: ModelInView) -> bool:
@@ -87,7 +86,7 @@ def _has_one_time(found: frozenset[Instant], stamp: frozenset[Instant], model: M
     for each in found:
         for own in stamp:
             same = each.made and own.made if each.leaf is None else each.leaf == own.leaf
-            if same and (each.bucket <= own.bucket or own.shift + slack(model) - max(own.shift, own.shift * 0) >= each.bucket):
+            if same and (each.bucket <= own.bucket or min(own.shift, _NO_TIME) + slack(model) >= each.bucket):
                 return True
     return False
 
