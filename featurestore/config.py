@@ -153,7 +153,8 @@ def _text_setting(name: str, flag: str | None, written: object, default: str, or
 
 def _rate(written: object, origin: str, problems: list[str]) -> tuple[float, str]:
     """The rate of the log of served values, and where it came from."""
-    said = os.environ.get("FSDBT_SERVED_LOG_RATE") or written
+    variable = os.environ.get("FSDBT_SERVED_LOG_RATE")
+    said = variable or written
     if said is None:
         return DEFAULT_RATE, _DEFAULT
     try:
@@ -161,8 +162,11 @@ def _rate(written: object, origin: str, problems: list[str]) -> tuple[float, str
     except ValueError:
         rate = nan
     if not 0 <= rate <= 1:
-        problems.append(f"{_VARS}: served_log_rate: must be a number from 0 to 1, such as 0.01, and is {said!r}.")
-    return rate, "FSDBT_SERVED_LOG_RATE" if os.environ.get("FSDBT_SERVED_LOG_RATE") else origin
+        wrong = f"must be a number from 0 to 1, such as 0.01, and is {said!r}."
+        if variable:
+            raise SettingsError(f"FSDBT_SERVED_LOG_RATE: {wrong}")
+        problems.append(f"{_VARS}: served_log_rate: {wrong}")
+    return rate, "FSDBT_SERVED_LOG_RATE" if variable else origin
 
 
 def _default_text(defaults: FeatureViewDefaults, key: str) -> str:

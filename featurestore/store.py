@@ -459,14 +459,14 @@ class FeatureStore:
             raise RequestError("What is online is of now: leave out start and end (--start, --end), or online (--online).")
         current: Side = Online(self.settings.project, self._store, self._reader, sample) if online else ranged
         baseline: Side | None = None
-        if against is not None:
-            baseline = training_set(str(against), self._manifest.relation, dialect, self.registry.views)
         if against_start is not None or against_end is not None:
-            if baseline is not None:
+            if against is not None:
                 raise RequestError(
                     "Compare with a training set (against), or with a time range (against_start, against_end), not with both."
                 )
             baseline = time_range(_maybe_instant("against_start", against_start), _maybe_instant("against_end", against_end))
+        elif against is not None:
+            baseline = training_set(str(against), self._manifest.relation, dialect, self.registry.views)
         target = parse_table(table, dialect) if table is not None else None
         views = [view for view in self.registry.select(select, exclude) if view.online or not online]
         report = profile_views(

@@ -82,7 +82,7 @@ def test_served_values_are_logged_where_the_project_or_the_environment_says(tmp_
     found = settings(tmp_path, said)
     assert (found.served_log, found.served_log_rate, found.origins["served_log_rate"]) == ("/var/log/served", 0.25, "FSDBT_SERVED_LOG_RATE")
     monkeypatch.setenv("FSDBT_SERVED_LOG_RATE", "often")
-    with pytest.raises(SettingsError, match=r"served_log_rate: must be a number from 0 to 1, such as 0\.01, and is 'often'"):
+    with pytest.raises(SettingsError, match=r"^FSDBT_SERVED_LOG_RATE: must be a number from 0 to 1, such as 0\.01, and is 'often'"):
         settings(tmp_path, said)
 
 

@@ -36,7 +36,7 @@ def serve(
         str | None, typer.Option(help="The folder, from here, where a part of the served values is logged, for fsdbt audit --served.")
     ] = None,
     served_log_rate: Annotated[
-        float | None, typer.Option(help="The part of the requests that is logged, from 0 to 1.  [default: 0.01]")
+        float | None, typer.Option(min=0, max=1, help="The part of the requests that is logged, from 0 to 1.  [default: 0.01]")
     ] = None,
     keys_file: Annotated[str | None, typer.Option(help="The file that says which API keys count: see fsdbt keys.")] = None,
     jwt_issuer: Annotated[str | None, typer.Option(help="Whose tokens count.")] = None,

@@ -53,6 +53,8 @@ def training_set(
     shared = shared_names(views)
     found = parse_spine(text)
     if isinstance(found, ParquetRows):
+        if not Path(found.path).is_file():
+            raise RequestError(f"There is no file {found.path} to compare with. `fsdbt train … --output` writes one.")
         return TrainingFile(found.path, shared)
     return TrainingTable(relation_of(found.model) if isinstance(found, Ref) else parse_table(found, dialect), shared)
 
