@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from featurestore.dbt.artifacts import Manifest
 from featurestore.dbt.load import load_registry
-from featurestore.dbt.meta import FeatureViewDefaults, lists_features
-from featurestore.lineage.project import Describe, ProjectLineage, added_to_snapshot
-from featurestore.registry.definitions import Feature, FeatureView
+from featurestore.dbt.meta import FeatureViewDefaults
+from featurestore.lineage.features import with_features_of_sql
+from featurestore.lineage.project import Describe, ProjectLineage
+from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.value_types import UNRESOLVED
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,12 @@ class State:
 
     def views(self) -> Mapping[str, FeatureView]:
         """Its views by name, each with all its features, declared or not."""
-        return {view.name: self._completed(view) for view in self.registry.views}
+        completed = (
+            with_features_of_sql(self.lineage, view, self.lineage.columns_of(view.unique_id) or ()) for view in self.registry.views
+        )
+        return {view.name: view for view in completed}
 
     def contracted(self, view: FeatureView) -> bool:
         """Whether dbt enforces the columns and types of the view's model."""
         contract = self.lineage.manifest.nodes[view.unique_id].contract
         return contract is not None and bool(contract.enforced)
-
-    def _completed(self, view: FeatureView) -> FeatureView:
-        if view.aggregated or self.contracted(view) or lists_features(self.lineage.manifest.nodes[view.unique_id].meta):
-            return view
-        other = (*view.join_keys, view.event_timestamp, view.created_timestamp, view.valid_to, view.is_deleted)
-        known = {column.name.casefold() for column in (*other, *view.features) if column is not None}
-        known |= {name.casefold() for name in added_to_snapshot(self.lineage.manifest.nodes[view.unique_id])}
-        found = self.lineage.columns_of(view.unique_id) or ()
-        more = tuple(Feature(name, UNRESOLVED) for name in found if name.casefold() not in known)
-        return replace(view, features=(*view.features, *more))

@@ -11,12 +11,12 @@ from sqlglot import exp
 
 from featurestore.dbt.artifacts import Manifest
 from featurestore.dbt.nodes import Node
+from featurestore.lineage.features import with_features_of_sql
 from featurestore.lineage.project import ProjectLineage
 from featurestore.lineage.query import Query, Select
 from featurestore.lineage.tables import Table
-from featurestore.registry.definitions import Feature, FeatureView
+from featurestore.registry.definitions import FeatureView
 from featurestore.registry.registry import Registry
-from featurestore.registry.value_types import UNRESOLVED
 
 from .origins import Origins
 from .parts import Needed, Part, Walks, needed_by, parts_of, unknown_in
@@ -142,7 +142,7 @@ class Project:
         self.folder = folder
         self.walks = Walks(lineage)
         self.origins = Origins(lineage)
-        self.registry = replace(registry, views=tuple(map(self._as_the_sql_has_it, registry.views)))
+        self.registry = replace(registry, views=tuple(map(self._with_its_sql, registry.views)))
         self._models: dict[str, CheckedModel] = {}
 
     @cached_property
@@ -168,24 +168,13 @@ class Project:
         unique_id = self.lineage.node_of(table)
         return None if unique_id is None else self.manifest.nodes[unique_id]
 
-    def _as_the_sql_has_it(self, view: FeatureView) -> FeatureView:
-        """The view with the features that its SQL brings, too, where every column is one: the warehouse may not have been built since."""
+    def _with_its_sql(self, view: FeatureView) -> FeatureView:
         root = self.origins.root(view.unique_id)
-        if root is None or view.aggregated or _names_features(self.manifest.nodes[view.unique_id]):
-            return view
-        instants = (view.event_timestamp, view.created_timestamp, view.valid_to, view.is_deleted)
-        names = (each.name for each in (*view.join_keys, *instants, *view.all_features) if each is not None)
-        known = {name.casefold() for name in names}
-        new = {each.name.casefold(): Feature(each.name, UNRESOLVED) for each in root.projections if each.name.casefold() not in known}
-        return replace(view, features=(*view.features, *new.values())) if new else view
+        named = () if root is None else (each.name for each in root.projections)
+        return with_features_of_sql(self.lineage, view, named)
 
     def _checked(self, view: FeatureView) -> CheckedView:
         needed = needed_by(self.lineage, self.walks, view)
         models = [each for each in needed if self.manifest.nodes[each].resource_type in ("model", "snapshot")]
         in_order = self.lineage.graph.in_order(models)
         return CheckedView(view, tuple(ModelInView(self, view, self.model(each), needed[each]) for each in in_order))
-
-
-def _names_features(node: Node) -> bool:
-    said = node.meta.get("feature_view")
-    return isinstance(said, Mapping) and said.get("features") is not None

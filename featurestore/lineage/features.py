@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlglot
 from sqlglot import exp
 
+from featurestore.dbt.meta import lists_features
 from featurestore.errors import RequestError, UnknownNameError
 from featurestore.registry.definitions import Feature, FeatureReference, FeatureView
 from featurestore.registry.registry import Registry
+from featurestore.registry.value_types import UNRESOLVED
 
-from .project import NodeColumn, ProjectLineage, Trace, is_stored
+from .project import NodeColumn, ProjectLineage, Trace, added_to_snapshot, is_stored
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,21 @@ class Impact:
 
     services: tuple[str, ...]
     """Those that use any of them: an ML model each."""
+
+
+def with_features_of_sql(lineage: ProjectLineage, view: FeatureView, columns: Iterable[str]) -> FeatureView:
+    """The view with a feature for each of those columns of its SQL, too, where every column that is no key or timestamp is one.
+
+    What the registry knows of a view without a contract is of the table as it was built last, or nothing where it never was.
+    """
+    node = lineage.manifest.nodes[view.unique_id]
+    if view.aggregated or (node.contract is not None and node.contract.enforced) or lists_features(node.meta):
+        return view
+    other = (*view.join_keys, view.event_timestamp, view.created_timestamp, view.valid_to, view.is_deleted)
+    known = {column.name.casefold() for column in (*other, *view.features) if column is not None}
+    known |= {name.casefold() for name in added_to_snapshot(node)}
+    more = {name.casefold(): Feature(name, UNRESOLVED) for name in columns if name.casefold() not in known}
+    return replace(view, features=(*view.features, *more.values())) if more else view
 
 
 def feature_lineage(lineage: ProjectLineage, registry: Registry, view: FeatureView, feature: Feature) -> FeatureLineage:
