@@ -27,7 +27,12 @@ from featurestore.warehouse.spark_profile import SparkProfile
 PARAMETERS: Mapping[str, str] = {
     # Two cores, and a task that fails is tried once more.
     "spark.master": "local[2, 2]",
-    "spark.driver.memory": "1g",
+    # One process runs every test of Spark. What it keeps of ended queries, for pages that nobody looks at, would fill it.
+    "spark.driver.memory": "2g",
+    "spark.sql.ui.retainedExecutions": "1",
+    "spark.ui.retainedJobs": "1",
+    "spark.ui.retainedStages": "1",
+    "spark.ui.retainedTasks": "1",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
